@@ -1,0 +1,1 @@
+"""The wire of the Coze platform: typed events, the pure protocol session, the websocket shell."""
