@@ -1,4 +1,4 @@
-"""What can go wrong outside of sound, split by the one question that matters: does retrying heal it?
+"""What can go wrong outside of sound, split by one question: does retrying heal it?
 
 ``TalkboxError``
     ``Transient``: trying again later may heal it.

@@ -1,1 +1,1 @@
-"""Whose turn it is: a pure engine. Timestamped events in, actions out; no socket, thread or clock."""
+"""Whose turn it is: a pure engine. Timestamped events in, actions out; no socket, no clock."""

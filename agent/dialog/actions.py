@@ -51,6 +51,11 @@ class AbandonUplink:
 
 
 @dataclass(frozen=True, slots=True)
+class ResendUplink:
+    """The socket was replaced in mid-utterance: send all of the utterance so far once more."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelTurn:
     """Ask the server to stop the running turn; nobody waits for its answer."""
 
@@ -82,6 +87,18 @@ class Reconnect:
     """The session no longer answers: drop the socket and make a new one."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink:
+    """Nobody has talked for long: close the socket politely, stay ready to listen."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """Somebody talks again: connect now."""
 
 
 # --- towards the speaker ----------------------------------------------------------------------
@@ -206,11 +223,14 @@ Action = (
     | OpenUplink
     | CommitUplink
     | AbandonUplink
+    | ResendUplink
     | CancelTurn
     | SendQuestion
     | SendSpeech
     | SubmitTools
     | Reconnect
+    | CloseLink
+    | OpenLink
     | BeginPlayback
     | Play
     | FinishPlayback

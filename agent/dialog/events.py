@@ -99,6 +99,13 @@ class ReplyText:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitAcknowledged:
+    """``input_audio_buffer.completed``: the server has the utterance; one per commit, in order."""
+
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCreated:
     """The platform began a turn; its audio carries ``chat_id``."""
 
@@ -108,11 +115,15 @@ class TurnCreated:
 
 @dataclass(frozen=True, slots=True)
 class ReplyAudio:
-    """One audio packet. ``chat_id`` is empty for speech without a chat (prologue, ``say``)."""
+    """One audio packet of ``ms`` milliseconds of sound.
+
+    ``chat_id`` is empty for speech without a chat (prologue, ``say``).
+    """
 
     t: float
     chat_id: str
     payload: bytes
+    ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +309,7 @@ Event = (
     | ServerSpeechStopped
     | Transcript
     | ReplyText
+    | CommitAcknowledged
     | TurnCreated
     | ReplyAudio
     | ReplyAudioEnded
