@@ -72,7 +72,8 @@ class EndpointSettings:
     ``confirm``: "silero" to build that judge when none is handed over.
     ``min_level_dbfs``: frames below this RMS level are never speech.
     ``gap_ms``: a candidate dies after that long without speech.
-    ``candidate_ms``: a candidate that is not confirmed by then was none.
+    ``candidate_ms``: a candidate that is not confirmed by then was none; never less than three
+    times ``min_speech_ms``.
     """
 
     min_speech_ms: int = 140
@@ -82,7 +83,7 @@ class EndpointSettings:
     confirm: Literal["silero"] | None = None
     min_level_dbfs: float = -60.0
     gap_ms: int = 200
-    candidate_ms: int = 800
+    candidate_ms: int = 600
 
 
 class _State(Enum):
@@ -119,6 +120,7 @@ class Endpointer:
         self._gate = gate
         self._confirm = confirm
         self._frame_s = gate.frame_ms / 1000
+        self._candidate_ms = max(settings.candidate_ms, 3 * settings.min_speech_ms)
         self._state = _State.QUIET
         self._window: deque[tuple[bool, float]] = deque(maxlen=window)
         # The confirm judge starts at the onset: these frames give it a running start.
@@ -199,7 +201,7 @@ class Endpointer:
         if _passed(t - self._t_last, self.settings.gap_ms):
             self._quieten()
             return [FalseAlarm(t)]
-        if _passed(t - self._t_onset, self.settings.candidate_ms):
+        if _passed(t - self._t_onset, self._candidate_ms):
             self._quieten()
             if self._confirm is not None:
                 self._state = _State.REJECTED
