@@ -99,6 +99,8 @@ class SessionSettings:
         self._check_keywords()
 
     def _check_limit(self) -> None:
+        if self.limit_frames is not None and self.limit_frames < 0:
+            raise ValueError(f"limit_frames is {self.limit_frames}, below 0")
         if self.limit_period_s < 1:
             raise ValueError(f"limit_period_s is {self.limit_period_s}, below 1 second")
         needed = 1000 * self.limit_period_s / self.output_frame_ms
@@ -107,8 +109,6 @@ class SessionSettings:
                 f"limit_frames is {self.limit_frames} per {self.limit_period_s} s: playback"
                 f" starves, {self.output_frame_ms:g} ms frames need more than {needed:.1f}"
             )
-        if self.limit_frames is not None and self.limit_frames < 0:
-            raise ValueError(f"limit_frames is {self.limit_frames}, below 0")
 
     def _check_keywords(self) -> None:
         if not self.interrupt_mode and not self.interrupt_keywords:
