@@ -329,6 +329,15 @@ def test_a_conversation_lost_later_is_replaced_by_reconnecting() -> None:
     assert "chat_config" not in update.config
 
 
+def test_a_refusal_of_the_last_connection_is_not_taken_for_this_one() -> None:
+    session = make(conversation_id="5")
+    session.closed(1.0, 1006, "")
+    session.opened(2.0)
+    assert sent(get(session, error(4002))) == []  # nothing has been asked for yet
+    assert session.state is SessionState.CLOSED
+    assert session.conversation_id == "5"
+
+
 def test_refused_audio_means_a_lost_configuration() -> None:
     session = make()
     problem = failure(get(session, error(4000, "wav", "input_audio_buffer.append")))
