@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -236,6 +238,23 @@ def test_gain_is_reached_within_one_block_without_a_step() -> None:
     assert device.block().tolist() == [2500] * BLOCK
 
 
+@pytest.mark.parametrize("block", [1, 16, 100])
+@pytest.mark.parametrize("change", ["gain", "cut"])
+def test_blocks_shorter_than_a_fade_share_it(block: int, change: str) -> None:
+    output = OutputBuffer(RATE)
+    device = Device(output)
+    output.write(np.full(8000, 10000, dtype=np.int16))
+    device.block()
+    if change == "cut":
+        output.cut()
+    else:
+        output.set_gain(0.0)
+    for _ in range(2 * FADE // block + 1):
+        device.block(block)
+    assert steps(device.played()).max() <= 10000 / FADE + 1
+    assert device.played()[-1] == 0
+
+
 def test_gain_above_unity_saturates_and_never_wraps() -> None:
     output = OutputBuffer(RATE)
     device = Device(output)
@@ -312,20 +331,27 @@ def test_a_writer_and_a_callback_in_two_threads_make_no_click() -> None:
     stop = threading.Event()
 
     def write() -> None:
-        n = 0
+        taken = 0
         while not stop.is_set():
-            output.write(tone.take(min(97, output.writable)))
-            n += 1
-            if n % 50 == 0:
+            taken += output.write(tone.take(min(97, output.writable)))
+            if taken > 3000:
                 output.cut()
+                taken = 0
 
     writer = threading.Thread(target=write)
-    writer.start()
+    interval = sys.getswitchinterval()
+    # Threads change places after some bytecodes instead of after 5 ms: many more interleavings.
+    sys.setswitchinterval(1e-6)
     try:
-        for _ in range(1500):
+        writer.start()
+        deadline = time.monotonic() + 10
+        while tone.at < 100_000 and time.monotonic() < deadline:
             device.block()
     finally:
+        sys.setswitchinterval(interval)
         stop.set()
         writer.join()
-    assert steps(device.played()).max() <= tone.steepest + AMPLITUDE / FADE + 1
-    assert device.played().any()
+    played = device.played()
+    assert tone.at >= 100_000
+    assert np.count_nonzero(played) > 10_000
+    assert steps(played).max() <= tone.steepest + AMPLITUDE / FADE + 1
