@@ -98,6 +98,12 @@ def test_other_chunks_are_skipped(tmp_path: Path) -> None:
     assert np.array_equal(read_wav(write(tmp_path / "c.wav", content))[0], RAMP)
 
 
+def test_an_odd_format_chunk_is_padded(tmp_path: Path) -> None:
+    plain = riff(RAMP.tobytes())
+    odd = plain[:16] + struct.pack("<I", 19) + plain[20:36] + b"\1\0x\0" + plain[36:]
+    assert np.array_equal(read_wav(write(tmp_path / "odd.wav", odd))[0], RAMP)
+
+
 @pytest.mark.parametrize("rate", [4000, 11025, 44100, 192000])
 def test_any_rate(tmp_path: Path, rate: int) -> None:
     assert read_wav(write(tmp_path / "r.wav", riff(RAMP.tobytes(), rate=rate)))[1] == rate
