@@ -73,7 +73,10 @@ class CaptureBuffer:
             second[:] = block[split:accepted, self._pick]
         elif accepted:
             sums = self._sums[:accepted]
-            np.sum(block[:accepted], axis=1, dtype=np.int32, out=sums)
+            # Channel by channel: a sum along a short axis takes three times as long.
+            sums[:] = block[:accepted, 0]
+            for channel in range(1, self.channels):
+                np.add(sums, block[:accepted, channel], out=sums)
             np.floor_divide(sums, self.channels, out=sums)
             first[:] = sums[:split]
             second[:] = sums[split:]
