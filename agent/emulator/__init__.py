@@ -1,0 +1,1 @@
+"""The platform's side of the wire: a local stand-in that devices are tested against."""

@@ -1,0 +1,55 @@
+"""The JSON around every REST answer, and the log id of every HTTP exchange."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from agent.emulator.ids import Ids
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOGID = "logid"
+"""Key of the log id in a request."""
+
+HEADER = "X-Tt-Logid"
+
+
+def success(data: Any, logid: str) -> web.Response:
+    """A successful answer; ``None`` data is left out."""
+    body: dict[str, Any] = {"code": 0, "msg": ""}
+    if data is not None:
+        body["data"] = data
+    return web.json_response({**body, "detail": {"logid": logid}})
+
+
+def refusal_response(status: int, code: int, msg: str, logid: str) -> web.Response:
+    """A refusal with the platform's ``code``, never 0."""
+    body = {"code": code, "msg": msg, "detail": {"logid": logid}}
+    return web.json_response(body, status=status, headers={HEADER: logid})
+
+
+def envelope(ids: Ids) -> Any:
+    """Middleware: gives every request a log id, and every answer it and an envelope on errors."""
+
+    @web.middleware
+    async def wrap(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[LOGID] = logid = ids.logid()
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            code = 4200 if error.status == 404 else 4000
+            response = refusal_response(error.status, code, error.reason.lower(), logid)
+        except Exception:
+            log.exception("%s %s failed (logid %s)", request.method, request.path, logid)
+            response = refusal_response(500, 5000, "internal error", logid)
+        if not response.prepared:
+            response.headers[HEADER] = logid
+        return response
+
+    return wrap

@@ -1,0 +1,65 @@
+"""The downlink of one connection: every event gets its id, log id and time, or is filtered out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from agent.coze.events import (
+    ChatCreated,
+    Downlink,
+    ErrorEvent,
+    SpeechStarted,
+    SpeechStopped,
+    dump,
+)
+from agent.emulator.fields import Refusal
+from agent.emulator.ids import Ids
+
+_ALWAYS = (ChatCreated.event_type, ErrorEvent.event_type)
+# A refused append may be megabytes; the head is enough to recognise it.
+_LONGEST_ORIGIN = 16_384
+
+
+class Line:
+    """Sends events in order. ``subscriptions`` lists the wanted types, empty means all."""
+
+    def __init__(
+        self,
+        send: Callable[[str], Awaitable[None]],
+        ids: Ids,
+        logid: str,
+        *,
+        vad_detail: bool = True,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._send = send
+        self._ids = ids
+        self.logid = logid
+        self._vad_detail = vad_detail
+        self._wall = wall
+        self.subscriptions: frozenset[str] = frozenset()
+
+    async def send(self, *events: Downlink) -> None:
+        """Send events that share one ``respond_at``. An id that is set is kept."""
+        respond_at = str(int(self._wall() * 1000))
+        for event in events:
+            if self._wanted(event.event_type):
+                await self._send(dump(self._stamped(event, respond_at)))
+
+    async def refuse(self, refusal: Refusal, origin: str | bytes = "") -> None:
+        """Send an ``error``; ``origin`` is the offending frame."""
+        if isinstance(origin, bytes):
+            origin = origin.decode("utf-8", "replace")
+        head = origin[:_LONGEST_ORIGIN]
+        await self.send(ErrorEvent(refusal.code, refusal.msg, head))
+
+    def _wanted(self, event_type: str) -> bool:
+        return not self.subscriptions or event_type in self.subscriptions or event_type in _ALWAYS
+
+    def _stamped(self, event: Downlink, respond_at: str) -> Downlink:
+        id = event.id or self._ids.event()
+        if not self._vad_detail and isinstance(event, SpeechStarted | SpeechStopped):
+            return replace(event, id=id)
+        return replace(event, id=id, logid=self.logid, respond_at=respond_at)

@@ -1,0 +1,301 @@
+"""The turn engine: one question, its answer in text and sound, tools in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agent.coze.events import (
+    AudioCompleted,
+    AudioDelta,
+    Chat,
+    LastError,
+    Message,
+    MessageCompleted,
+    MessageDelta,
+    RequiresAction,
+    ToolCall,
+    TurnCompleted,
+    TurnCreated,
+    TurnFailed,
+    TurnInProgress,
+    Usage,
+)
+from agent.coze.uplink import ToolResult
+from agent.emulator.brain.answer import Answer, ToolRequest
+from agent.emulator.conversations import Conversation
+from agent.emulator.fields import Refusal
+from agent.emulator.line import Line
+from agent.emulator.script import ScriptedAnswer
+from agent.emulator.service import Service, sleep_until
+from agent.emulator.speech import Speech
+
+_FINISHED = json.dumps(
+    {
+        "msg_type": "generate_answer_finish",
+        "data": json.dumps({"finish_reason": 0, "FinData": ""}, separators=(",", ":")),
+        "from_module": None,
+        "from_unit": None,
+    },
+    separators=(",", ":"),
+)
+_DELTAS_PER_BURST = 4
+_MOST_TOOL_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the user said or typed. ``content`` goes back on the wire, ``text`` is understood."""
+
+    text: str
+    content: str
+    content_type: str = "text"
+
+
+class Turn:
+    """One chat. ``run`` it as a task; cancelling the task stops it within one frame.
+
+    ``config`` is the validated session configuration at its beginning.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        line: Line,
+        config: dict[str, Any],
+        bot_id: str,
+        conversation: Conversation,
+        question: Question,
+    ) -> None:
+        self._service = service
+        self._line = line
+        self._conversation = conversation
+        self._question = question
+        self._saved: bool = config["chat_config"]["auto_save_history"]
+        self._meta: dict[str, Any] | None = config["chat_config"]["meta_data"] or None
+        self._memory = conversation.memory if self._saved else dict(conversation.memory)
+        self._scripted = service.prompter.find(question.text)
+        tone = self._scripted is not None and self._scripted.audio == "tone"
+        self._speech = Speech(service, line, config["output_audio"], tone=tone)
+        self._random = random.Random(f"{service.seed} {question.text}")
+        self._said: list[str] = []
+        self._calls: tuple[ToolCall, ...] = ()
+        self._outputs: asyncio.Future[tuple[ToolResult, ...]] | None = None
+        self._chat = Chat(
+            id=service.ids.number(),
+            conversation_id=conversation.id,
+            bot_id=bot_id,
+            section_id=conversation.section_id,
+            created_at=int(time.time()),
+            meta_data=self._meta,
+            usage=Usage(),
+        )
+
+    @property
+    def chat_id(self) -> str:
+        """The id of the chat."""
+        return self._chat.id
+
+    async def run(self) -> None:
+        """From the question to the last event of the turn."""
+        question = self._message("question", self._question.content, role="user")
+        question = replace(question, content_type=self._question.content_type)
+        await self._line.send(MessageCompleted(question))
+        await self._line.send(TurnCreated(self._in("created")))
+        await self._line.send(TurnInProgress(self._in("in_progress")))
+        scripted = self._scripted
+        if self._saved:
+            self._conversation.remember("user", self._question.text)
+        if scripted is not None and scripted.silent:
+            await asyncio.Event().wait()
+        if scripted is not None and scripted.fail is not None:
+            await self._service.delay(self._service.script.timing.first_text_ms + scripted.think_ms)
+            await self.fail(scripted.fail.code, scripted.fail.msg)
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._speech.run())
+            message = await self._converse(scripted)
+            self._speech.finish()
+        await self._service.delay(self._service.script.timing.completed_ms)
+        if self._saved:
+            self._conversation.remember("assistant", " ".join(self._said))
+        await self._line.send(AudioCompleted(_as_audio(message)), TurnCompleted(self._completed()))
+
+    async def fail(self, code: int, msg: str) -> None:
+        """Tell that the turn failed."""
+        failed = replace(
+            self._in("failed"), failed_at=int(time.time()), last_error=LastError(code, msg)
+        )
+        await self._line.send(TurnFailed(failed))
+
+    def check(self, chat_id: str, outputs: tuple[ToolResult, ...]) -> None:
+        """Raises ``Refusal`` unless exactly the requested results are there."""
+        if self._outputs is None or self._outputs.done():
+            raise Refusal("invalid parameter: no tool outputs are expected now")
+        if chat_id != self.chat_id:
+            raise Refusal(f"invalid parameter: data.chat_id {chat_id} does not wait for outputs")
+        expected = [call.id for call in self._calls]
+        given = [output.tool_call_id for output in outputs]
+        for id in given:
+            if id not in expected:
+                raise Refusal(f"invalid parameter: tool_call_id {id} was not requested")
+        if sorted(given) != sorted(expected):
+            raise Refusal("invalid parameter: data.tool_outputs must have every call once")
+
+    def submit(self, outputs: tuple[ToolResult, ...]) -> None:
+        """Go on with results that were checked."""
+        if self._outputs is not None:
+            self._outputs.set_result(outputs)
+
+    def late(self, most: int) -> list[AudioDelta]:
+        """Audio that was ready when the turn was stopped."""
+        return self._speech.leftovers(most)
+
+    def noise(self) -> tuple[AudioCompleted, TurnCompleted]:
+        """What a server that goes on about a cancelled turn would send."""
+        message = self._message("answer", "")
+        canceled = replace(self._completed(), status="canceled")
+        return AudioCompleted(_as_audio(message)), TurnCompleted(canceled)
+
+    async def _converse(self, scripted: ScriptedAnswer | None) -> Message:
+        """Everything between in progress and the end of the audio; the last answer."""
+        if scripted is None:
+            answer = self._service.brain.answer(self._question.text, self._memory)
+            return await self._use_tools(answer, 0.0)
+        if not scripted.tools:
+            return await self._tell(scripted.text, scripted.think_ms)
+        if scripted.text:
+            await self._tell(scripted.text, scripted.think_ms, verbose=False)
+        else:
+            await self._service.delay(scripted.think_ms)
+        requests = [(tool.name, tool.arguments) for tool in scripted.tools]
+        outputs = await self._request(requests)
+        if scripted.then:
+            return await self._tell(scripted.then, 0.0)
+        texts = [
+            self._after(*request, result) for request, result in zip(requests, outputs, strict=True)
+        ]
+        return await self._tell(" ".join(text for text in texts if text), 0.0)
+
+    async def _use_tools(self, answer: Answer, think_ms: float) -> Message:
+        for _ in range(_MOST_TOOL_ROUNDS):
+            request = answer.tool
+            if request is None:
+                break
+            if answer.text:
+                await self._tell(answer.text, think_ms, verbose=False)
+            [output] = await self._request([(request.name, request.arguments)])
+            answer = self._service.brain.after_tool(request, output, self._memory)
+        return await self._tell(answer.text, think_ms)
+
+    def _after(self, name: str, arguments: dict[str, Any], output: str) -> str:
+        return self._service.brain.after_tool(
+            ToolRequest(name, arguments), output, self._memory
+        ).text
+
+    async def _tell(self, text: str, think_ms: float, *, verbose: bool = True) -> Message:
+        """Say one text: deltas, sentences to the speech as they are complete, the whole."""
+        service, timing = self._service, self._service.script.timing
+        message = self._message("answer", text)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + service.seconds(timing.first_text_ms + think_ms)
+        ends = sentence_ends(text, service.brain.sentences(text))
+        self._said.append(text)
+        out = 0
+        for count, delta in enumerate(text_deltas(text, self._random)):
+            # As recorded: one delta alone, then bursts.
+            if count % _DELTAS_PER_BURST == 1:
+                due += service.seconds(timing.text_ms)
+            await sleep_until(due)
+            await self._line.send(MessageDelta(replace(message, content=delta)))
+            out += len(delta)
+            while ends and ends[0][0] <= out:
+                self._speech.say(ends.pop(0)[1], _as_audio(message))
+        for _, sentence in ends:
+            self._speech.say(sentence, _as_audio(message))
+        await sleep_until(due + service.seconds(timing.verbose_ms))
+        await self._line.send(MessageDelta(replace(message, content="")), MessageCompleted(message))
+        if verbose:
+            await service.delay(timing.verbose_ms)
+            await self._line.send(MessageCompleted(self._message("verbose", _FINISHED)))
+        return message
+
+    async def _request(self, requests: list[tuple[str, dict[str, Any]]]) -> list[str]:
+        """Ask for tool calls and wait, without limit, for their results in order."""
+        self._calls = tuple(
+            ToolCall(self._service.ids.call(), name, _json(arguments))
+            for name, arguments in requests
+        )
+        for name, arguments in requests:
+            content = _json({"name": name, "arguments": arguments})
+            await self._line.send(MessageCompleted(self._message("function_call", content)))
+        self._outputs = asyncio.get_running_loop().create_future()
+        waiting = replace(self._in("requires_action"), tool_calls=self._calls)
+        await self._line.send(RequiresAction(waiting))
+        results = {result.tool_call_id: result.output for result in await self._outputs}
+        outputs = [results[call.id] for call in self._calls]
+        for output in outputs:
+            await self._line.send(MessageCompleted(self._message("tool_output", output)))
+        await self._line.send(TurnInProgress(self._in("in_progress")))
+        return outputs
+
+    def _message(self, type: str, content: str, role: str = "assistant") -> Message:
+        return Message(
+            id=self._service.ids.number(),
+            conversation_id=self._chat.conversation_id,
+            bot_id=self._chat.bot_id,
+            role=role,
+            type=type,
+            content=content,
+            chat_id=self._chat.id,
+            section_id=self._chat.section_id,
+            meta_data=self._meta,
+        )
+
+    def _in(self, status: str) -> Chat:
+        return replace(self._chat, status=status)
+
+    def _completed(self) -> Chat:
+        spent = tokens(self._question.text) + 8, tokens(" ".join(self._said))
+        usage = Usage(token_count=sum(spent), output_count=spent[1], input_count=spent[0])
+        return replace(self._in("completed"), completed_at=int(time.time()), usage=usage)
+
+
+def text_deltas(text: str, rng: random.Random) -> list[str]:
+    """``text`` in increments of 1 to 4 characters; long ones where letters are plain ASCII."""
+    deltas = []
+    at = 0
+    while at < len(text):
+        size = rng.choice((3, 4, 4)) if text[at].isascii() else rng.choice((1, 1, 2, 2, 2, 3))
+        deltas.append(text[at : at + size])
+        at += size
+    return deltas
+
+
+def sentence_ends(text: str, sentences: list[str]) -> list[tuple[int, str]]:
+    """Each sentence with the number of characters of ``text`` after which it is complete."""
+    ends = []
+    at = 0
+    for sentence in sentences:
+        found = text.find(sentence, at)
+        at = found + len(sentence) if found >= 0 else min(len(text), at + len(sentence))
+        ends.append((at, sentence))
+    return ends
+
+
+def tokens(text: str) -> int:
+    """About as many tokens as a model would count."""
+    plain = sum(letter.isascii() for letter in text)
+    return -(-plain // 4) + -(-(len(text) - plain) * 3 // 5)
+
+
+def _as_audio(message: Message) -> Message:
+    return replace(message, content="", content_type="audio")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
