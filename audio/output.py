@@ -45,6 +45,9 @@ class OutputBuffer:
         self._fade = max(1, round(rate * fade_ms / 1000))
         self._step = 1.0 / self._fade
 
+        self.tap: Ring | None = None
+        """Where every played block is copied to, for those who record; full, it drops the newest."""
+
         # Written by the producer, read by the callback.
         self._cut_mark = 0
         self._final = 0
