@@ -9,7 +9,7 @@ import logging
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from agent.coze.frame import MAX_UPLINK_BYTES
-from agent.emulator.envelope import HEADER, LOGID, refusal_response
+from agent.emulator.envelope import HEADER, refusal_response
 from agent.emulator.fields import Refusal
 from agent.emulator.line import Line
 from agent.emulator.service import Service
@@ -31,7 +31,7 @@ class ChatRoom:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection from its upgrade to its end; a plain HTTP answer where it is refused."""
         service = self._service
-        logid: str = request[LOGID]
+        logid = service.ids.logid()
         bot_id = request.query.get("bot_id") or service.script.bot.id
         refused: Denial | None = None
         try:

@@ -14,9 +14,6 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LOGID = "logid"
-"""Key of the log id in a request."""
-
 HEADER = "X-Tt-Logid"
 
 
@@ -35,11 +32,11 @@ def refusal_response(status: int, code: int, msg: str, logid: str) -> web.Respon
 
 
 def envelope(ids: Ids) -> Any:
-    """Middleware: gives every request a log id, and every answer it and an envelope on errors."""
+    """Middleware: an envelope around every error, a log id on every answer that has none yet."""
 
     @web.middleware
     async def wrap(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[LOGID] = logid = ids.logid()
+        logid = ids.logid()
         try:
             response = await handler(request)
         except web.HTTPException as error:
@@ -49,7 +46,7 @@ def envelope(ids: Ids) -> Any:
             log.exception("%s %s failed (logid %s)", request.method, request.path, logid)
             response = refusal_response(500, 5000, "internal error", logid)
         if not response.prepared:
-            response.headers[HEADER] = logid
+            response.headers.setdefault(HEADER, logid)
         return response
 
     return wrap

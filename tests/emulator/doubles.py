@@ -182,6 +182,11 @@ def collapsed(frames: Iterable[Frame]) -> list[str]:
     return found
 
 
+def drive(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run an asynchronous test body."""
+    asyncio.run(test())
+
+
 class InlineWorker:
     """Does blocking work at once, in no time of the virtual clock."""
 
