@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from agent.dialog.events import ToolCall, ToolOutput
 
@@ -18,14 +18,6 @@ MAX_ARGUMENTS = 4096
 """Characters of arguments that are looked at; the tools here need a few dozen."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-class Volume(Protocol):
-    """The speaker's volume in percent, 0 to 100."""
-
-    def get(self) -> int: ...
-
-    def set(self, percent: int) -> None: ...
 
 
 class ArgumentsError(ValueError):
@@ -85,17 +77,20 @@ class Tool:
 class ToolBox:
     """The tools of this device: ``get_time``, ``set_volume``, ``get_device_info``.
 
-    ``device_info`` returns what may be told about the device (JSON values only); ``clock`` the
-    local time, with its zone where known.
+    ``get_volume`` and ``set_volume`` are in percent, 0 to 100. ``device_info`` returns what may be
+    told about the device (JSON values only); ``clock`` the local time, with its zone where known.
     """
 
     def __init__(
         self,
-        volume: Volume,
+        *,
+        get_volume: Callable[[], int],
+        set_volume: Callable[[int], None],
         device_info: Callable[[], dict[str, Any]],
         clock: Callable[[], datetime],
     ) -> None:
-        self._volume = volume
+        self._get = get_volume
+        self._set = set_volume
         self._device_info = device_info
         self._clock = clock
         percent = Integer(0, 100)
@@ -147,10 +142,10 @@ class ToolBox:
 
     def _set_volume(self, arguments: dict[str, int]) -> dict[str, Any]:
         if "delta" in arguments:
-            wanted = min(100, max(0, self._volume.get() + arguments["delta"]))
+            wanted = min(100, max(0, self._get() + arguments["delta"]))
         else:
             (wanted,) = arguments.values()
-        self._volume.set(wanted)
+        self._set(wanted)
         return {"ok": True, "percent": wanted}
 
     def _get_device_info(self, _: dict[str, int]) -> dict[str, Any]:

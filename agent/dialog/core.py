@@ -217,6 +217,7 @@ class Core:
 
     def abandon_uplink(self) -> None:
         self.uplink_open = False
+        self.in_speech = False
         self.emit(AbandonUplink())
 
     def resend_uplink(self) -> None:
