@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -81,6 +82,8 @@ def run_demo(
             )
         stage = Stage(out, display, clips)
         path = _write_config(out, bases, turn, real)
+        # Each demo begins like a new device: the last one may have left the volume low.
+        shutil.rmtree(out / "state", ignore_errors=True)
         env = {k: v for k, v in os.environ.items() if not k.startswith("TALKBOX_")}
         env["TALKBOX_TOKEN"] = "demo"
         options = Options(env=env, listener=stage.event, observer=stage.tick)

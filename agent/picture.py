@@ -77,8 +77,11 @@ def draw(conversation: Conversation, path: Path) -> None:
             "the picture needs matplotlib", remedy="Type: pip install 'talkbox[demo]'"
         ) from error
 
-    start = min(conversation.person.t0, conversation.box.t0)
-    end = max(_end(conversation.person), _end(conversation.box))
+    tracks = [t for t in (conversation.person, conversation.box) if len(t.samples)]
+    if not tracks:
+        raise UsageError("there is nothing to draw: no sound was recorded")
+    start = min(track.t0 for track in tracks)
+    end = max(_end(track) for track in tracks)
     width = min(40.0, max(12.0, (end - start) * 0.7))
     figure, axes = pyplot.subplots(2, 1, figsize=(width, 5.6), sharex=True)
     for axis, track, colour, who in (
@@ -87,11 +90,14 @@ def draw(conversation: Conversation, path: Path) -> None:
     ):
         _shade(axis, conversation.states, start, end)
         times, low, high = envelope(track)
+        # Each channel fills its strip; its label says how loud the loudest sample really is.
+        peak = max(1 / 32768, float(high.max(initial=0.0)), -float(low.min(initial=0.0)))
+        low, high = low / peak, high / peak
         axis.fill_between(times - start, low, high, color=colour, linewidth=0.3, zorder=3)
         axis.set_ylim(-1.05, 1.35)
-        axis.set_yticks([-1, 0, 1])
-        axis.set_ylabel(who)
-        for side in ("top", "right"):
+        axis.set_yticks([])
+        axis.set_ylabel(f"{who}\npeak {20 * np.log10(peak):.0f} dBFS")
+        for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
     for spoken, first in conversation.latencies:
         for axis in axes:

@@ -41,7 +41,7 @@ class Recording:
         if self._heard_t0 is None:
             self._heard_t0 = t - len(samples) / self._mic_rate
         self._person.write(samples)
-        if len(self._heard) * len(samples) < PICTURE_S * self._mic_rate:
+        if self._person.samples < PICTURE_S * self._mic_rate:
             self._heard.append(samples.copy())
 
     def speaker(self, now: float) -> None:
@@ -53,9 +53,8 @@ class Recording:
         if self._played_t0 is None:
             self._played_t0 = now - n / self._out_rate
         self._box.write(self._buffer[:n])
-        if sum(map(len, self._played[-1:])) and len(self._played) > PICTURE_S * 50:
-            return
-        self._played.append(self._buffer[:n].copy())
+        if self._box.samples < PICTURE_S * self._out_rate:
+            self._played.append(self._buffer[:n].copy())
 
     def close(self) -> tuple[Track, Track]:
         """Finish both files; the tracks for the picture."""

@@ -176,6 +176,12 @@ class OutputBuffer:
         ``now`` is the monotonic time of the call and ``dac_delay_s`` how much later its first
         sample will leave the DAC. Takes no lock and allocates nothing that grows.
         """
+        self._render(out, now, dac_delay_s)
+        tap = self.tap
+        if tap is not None:
+            tap.write(out)
+
+    def _render(self, out: NDArray[np.int16], now: float, dac_delay_s: float) -> None:
         # The mark is read before the write index, so that it is never ahead of what is seen.
         mark = self._cut_mark
         ring = self._ring
