@@ -60,7 +60,8 @@ class ChatRoom:
                 await line.refuse(Refusal(refused.msg, refused.code))
                 await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"bot refused")
             else:
-                await self._talk(socket, line, grant, bot_id)
+                session = ChatSession(service, line, grant, bot_id)
+                await self._talk(socket, line, session, request.transport)
         except ConnectionError:
             log.debug("the connection %s was lost", logid)
         finally:
@@ -89,9 +90,12 @@ class ChatRoom:
         return grant
 
     async def _talk(
-        self, socket: web.WebSocketResponse, line: Line, grant: Grant, bot_id: str
+        self,
+        socket: web.WebSocketResponse,
+        line: Line,
+        session: ChatSession,
+        transport: asyncio.Transport | None,
     ) -> None:
-        session = ChatSession(self._service, line, grant, bot_id)
         switches = self._service.script.switches
         try:
             await session.open()
@@ -99,7 +103,7 @@ class ChatRoom:
                 try:
                     message = await socket.receive(switches.idle_close_s or None)
                 except TimeoutError:
-                    await self._close_idle(socket, line)
+                    await self._close_idle(socket, line, transport)
                     return
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     return
@@ -115,12 +119,16 @@ class ChatRoom:
         finally:
             await session.close()
 
-    async def _close_idle(self, socket: web.WebSocketResponse, line: Line) -> None:
+    async def _close_idle(
+        self,
+        socket: web.WebSocketResponse,
+        line: Line,
+        transport: asyncio.Transport | None,
+    ) -> None:
         code = self._service.script.switches.idle_close_code
         await line.refuse(Refusal("closed for inactivity", 4029))
         # 1006 stands for no close frame at all; it cannot be sent.
         if code == WSCloseCode.ABNORMAL_CLOSURE:
-            transport = socket.get_extra_info("transport")
             if transport is not None:
                 transport.abort()
             return

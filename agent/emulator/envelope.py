@@ -17,14 +17,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADER = "X-Tt-Logid"
 
 
-def success(data: Any, logid: str) -> web.Response:
-    """A successful answer; ``None`` data is left out."""
-    body: dict[str, Any] = {"code": 0, "msg": ""}
-    if data is not None:
-        body["data"] = data
-    return web.json_response({**body, "detail": {"logid": logid}})
-
-
 def refusal_response(status: int, code: int, msg: str, logid: str) -> web.Response:
     """A refusal with the platform's ``code``, never 0."""
     body = {"code": code, "msg": msg, "detail": {"logid": logid}}

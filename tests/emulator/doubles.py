@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from agent.emulator.brain.answer import Answer, ToolRequest
 from agent.emulator.script import Script, parse_script
 from agent.emulator.server import Emulator
+from agent.emulator.worker import Worker
 
 Samples = NDArray[np.int16]
 Frame = dict[str, Any]
@@ -187,11 +188,14 @@ def drive(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
 
-class InlineWorker:
+class InlineWorker(Worker):
     """Does blocking work at once, in no time of the virtual clock."""
 
-    async def run(self, job: Callable[..., Any], *args: Any) -> Any:
-        return job(*args)
+    def __init__(self) -> None:
+        pass
+
+    async def run(self, job: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return job(*args, **kwargs)
 
     def close(self) -> None:
         pass
