@@ -115,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         "--script", type=Path, metavar="FILE.toml", help="fixed answers, timings, faults"
     )
     emulator.add_argument("--ready-file", type=Path, metavar="FILE", help="written when it listens")
+    emulator.add_argument(
+        "--tls", type=Path, metavar="CA.pem", help="speak TLS; the file gets the CA to trust"
+    )
     emulator.add_argument("--brain", default="auto", help="auto, full, grammar or simple")
     emulator.add_argument("--seed", type=int, default=0, help="makes a run repeatable")
     emulator.add_argument("-v", "--verbose", action="count", default=0, help="show every event")
@@ -191,6 +194,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _emulator(arguments: argparse.Namespace) -> int:
     try:
+        from agent.emulator.certificate import make_context
         from agent.emulator.server import run
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -204,6 +208,7 @@ def _emulator(arguments: argparse.Namespace) -> int:
         ready_file=arguments.ready_file,
         brain=arguments.brain,
         seed=arguments.seed,
+        tls=make_context(arguments.tls, arguments.host) if arguments.tls else None,
     )
 
 

@@ -46,10 +46,12 @@ def talkbox(
 
 
 @contextmanager
-def emulator(tmp_path: Path, script: str = "", brain: str = "simple") -> Iterator[dict[str, Any]]:
+def emulator(
+    tmp_path: Path, script: str = "", brain: str = "simple", flags: tuple[str, ...] = ()
+) -> Iterator[dict[str, Any]]:
     """``talkbox emulator`` on a free port; gives what it wrote into its ready file."""
     ready = tmp_path / "emulator.json"
-    command = [sys.executable, "-m", "agent.cli", "emulator", "--brain", brain]
+    command = [sys.executable, "-m", "agent.cli", "emulator", "--brain", brain, *flags]
     if script:
         path = tmp_path / "script.toml"
         path.write_text(script, encoding="utf-8")
