@@ -23,7 +23,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-Callback = Callable[[], None]
+Callback = Callable[[], object]
 
 # Calls from other threads are results of short-lived helpers (a dialled socket, a refreshed
 # token); hundreds of them waiting means that the loop hangs.

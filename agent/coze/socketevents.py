@@ -62,8 +62,9 @@ class SocketSettings:
     max_droppable_s: float = 0.4
     max_droppable: int = 20
     max_droppable_bytes: int = 64 << 10
-    # Everything that waits, audio or not: above it the server has stopped reading.
-    max_queued_bytes: int = 1 << 20
+    # Everything that waits, audio or not: above it the server has stopped reading. A whole
+    # utterance sent again after a reconnect is 1.4 MB (30 s of PCM).
+    max_queued_bytes: int = 4 << 20
     unsent_bytes: int = 4096
     read_budget: int = 1 << 20
 
