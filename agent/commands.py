@@ -5,16 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from agent.dialog import events as ev
 from agent.dialog.actions import State
+from agent.dialog.events import Event
 from agent.errors import NotPermitted, UsageError
-
-if TYPE_CHECKING:
-    from agent.daemon import Daemon
+from agent.parts import Parts
+from agent.reporter import Reporter
 
 Answer = dict[str, Any]
+
+
+class Desk(Protocol):
+    """What commands need of the daemon."""
+
+    parts: Parts
+    reporter: Reporter
+    level_dbfs: float
+    started: float
+
+    @property
+    def state(self) -> State: ...
+
+    def post(self, event: Event) -> None: ...
+
 
 # generate_audio takes less than 1024 bytes (protocol, section 2.7); questions get the same bound
 # many times over, so that nobody fills the socket's queue.
@@ -22,7 +37,7 @@ MAX_SAY_BYTES = 1023
 MAX_ASK_BYTES = 16384
 
 
-def execute(daemon: Daemon, request: Answer) -> Answer:
+def execute(daemon: Desk, request: Answer) -> Answer:
     """Carry out one request. Raises ``TalkboxError`` with the sentence to answer."""
     name = request.get("command")
     command = _COMMANDS.get(name) if isinstance(name, str) else None
@@ -31,7 +46,7 @@ def execute(daemon: Daemon, request: Answer) -> Answer:
     return command(daemon, request.get("value"))
 
 
-def _status(daemon: Daemon, value: object) -> Answer:
+def _status(daemon: Desk, value: object) -> Answer:
     parts, reporter = daemon.parts, daemon.reporter
     session = parts.link.session
     latency = round(median(reporter.latencies)) if reporter.latencies else None
@@ -63,7 +78,7 @@ def _status(daemon: Daemon, value: object) -> Answer:
     return {**facts, "text": "\n".join(lines)}
 
 
-def _listen(daemon: Daemon, value: object) -> Answer:
+def _listen(daemon: Desk, value: object) -> Answer:
     _may_talk(daemon)
     if not daemon.parts.sound.capturing:
         raise NotPermitted("the microphone is muted", remedy="Type: talkbox unmute")
@@ -71,26 +86,26 @@ def _listen(daemon: Daemon, value: object) -> Answer:
     return {"state": str(daemon.state), "text": str(daemon.state)}
 
 
-def _stop(daemon: Daemon, value: object) -> Answer:
+def _stop(daemon: Desk, value: object) -> Answer:
     daemon.post(ev.Stop(time.monotonic()))
     return {"state": str(daemon.state), "text": str(daemon.state)}
 
 
-def _mute(daemon: Daemon, value: object) -> Answer:
+def _mute(daemon: Desk, value: object) -> Answer:
     daemon.parts.state.update(muted=True)
     if daemon.parts.sound.capturing:
         daemon.post(ev.Mute(time.monotonic()))
     return {"muted": True, "text": "muted"}
 
 
-def _unmute(daemon: Daemon, value: object) -> Answer:
+def _unmute(daemon: Desk, value: object) -> Answer:
     daemon.parts.state.update(muted=False)
     if not daemon.parts.sound.capturing:
         daemon.post(ev.Unmute(time.monotonic()))
     return {"muted": False, "text": "listening again"}
 
 
-def _volume(daemon: Daemon, value: object) -> Answer:
+def _volume(daemon: Desk, value: object) -> Answer:
     parts = daemon.parts
     if value is not None:
         text = str(value).strip()
@@ -105,14 +120,14 @@ def _volume(daemon: Daemon, value: object) -> Answer:
     return {"volume": parts.volume, "text": f"{parts.volume} %"}
 
 
-def _say(daemon: Daemon, value: object) -> Answer:
+def _say(daemon: Desk, value: object) -> Answer:
     text = _text(value, MAX_SAY_BYTES)
     _may_talk(daemon)
     daemon.post(ev.Say(time.monotonic(), text))
     return {}
 
 
-def _ask(daemon: Daemon, value: object) -> Answer:
+def _ask(daemon: Desk, value: object) -> Answer:
     text = _text(value, MAX_ASK_BYTES)
     _may_talk(daemon)
     daemon.post(ev.Ask(time.monotonic(), text))
@@ -128,7 +143,7 @@ def _text(value: object, limit: int) -> str:
     return text
 
 
-def _may_talk(daemon: Daemon) -> None:
+def _may_talk(daemon: Desk) -> None:
     if daemon.state in (State.OFFLINE, State.CONNECTING, State.BLOCKED):
         reason = daemon.reporter.last_error
         raise NotPermitted(
@@ -136,7 +151,7 @@ def _may_talk(daemon: Daemon) -> None:
         )
 
 
-_COMMANDS: dict[str, Callable[[Daemon, object], Answer]] = {
+_COMMANDS: dict[str, Callable[[Desk, object], Answer]] = {
     "status": _status,
     "listen": _listen,
     "stop": _stop,

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, cast
 
 from agent import __version__
 from agent.button import Button
@@ -27,8 +23,9 @@ from agent.dialog.events import Event
 from agent.dialog.settings import BargeIn, DialogSettings, TurnMode
 from agent.errors import ConfigError
 from agent.identity import numeric_id, text_id
-from agent.link import Link, Watcher
-from agent.sound import Sound, SoundSettings, is_file
+from agent.link import Link
+from agent.parts import Host, Parts
+from agent.sound import Sound, SoundSettings
 from agent.statefile import StateFile
 from agent.tools import ToolBox
 from agent.uplink import Uplink
@@ -36,94 +33,12 @@ from audio.endpointer import Endpointer, EndpointSettings
 from audio.packetizer import Packetizer
 from audio.vad import SileroJudge, WebrtcJudge
 
-if TYPE_CHECKING:
-    from agent.daemon import Daemon
-
 # From the first speech frame to the decision that it is speech, beyond min_speech_ms: gaps that
 # an onset may contain, and the judge's own delay.
 DECISION_SLACK_MS = 200
 
-Recorder = Callable[[NDArray[np.int16], float], None]
 
-
-@dataclass(slots=True)
-class Parts:
-    """Everything one daemon is made of."""
-
-    config: Config
-    engine: Engine
-    link: Link
-    uplink: Uplink
-    sound: Sound
-    endpointer: Endpointer
-    tools: ToolBox
-    state: StateFile
-    volume: int
-    device_id: str
-    buttons: list[ButtonReader] = field(default_factory=list)
-    recorder: Recorder | None = None
-
-    @property
-    def has_input_file(self) -> bool:
-        """Whether the microphone is a WAV file."""
-        return is_file(self.config.audio.input)
-
-    @property
-    def describes(self) -> str:
-        """One line for the log."""
-        c = self.config
-        return (
-            f"talkbox {__version__}, device {self.device_id}, profile {c.device.profile},"
-            f" bot {c.coze.bot_id} at {ws_base(c)}, turn {c.conversation.turn}"
-        )
-
-    def set_volume(self, percent: int) -> None:
-        """Change the volume now and for good."""
-        self.volume = percent
-        self.sound.speaker.set_volume(percent)
-        self.state.update(volume=percent)
-
-    def remember_conversation(self) -> None:
-        """Keep the conversation for the next start."""
-        conversation_id = self.link.session.conversation_id
-        if conversation_id and conversation_id != self.state.saved.conversation_id:
-            self.state.update(conversation_id=conversation_id, bot_id=self.config.coze.bot_id)
-
-    def counters(self) -> dict[str, Any]:
-        """What was dropped, concealed or ignored so far."""
-        speaker, session = self.sound.speaker, self.link.session
-        return {
-            "stale_audio": self.engine.stale_audio + speaker.stale,
-            "concealed_ms": round(speaker.concealed_ms),
-            "bad_packets": speaker.bad_packets,
-            "underruns": self.sound.playback.output.underruns,
-            "overrun_samples": self.sound.overrun,
-            "dropped_early": session.dropped_early,
-            "malformed_frames": session.malformed,
-            "unknown_events": sum(session.unknown.values()),
-            "reconnects": self.link.lost,
-        }
-
-
-class ButtonReader:
-    """A button whose device may vanish: then it is let go, and the daemon goes on."""
-
-    def __init__(self, button: Button, daemon: Daemon) -> None:
-        self._button = button
-        self._daemon = daemon
-        self.fd = button.fd
-
-    def read(self) -> None:
-        """Called by the loop when the button has something to say."""
-        if not self._button.read():
-            self._daemon.loop.remove(self.fd)
-
-    def close(self) -> None:
-        """Let the device go."""
-        self._button.close()
-
-
-def compose(config: Config, daemon: Daemon, env: dict[str, str]) -> Parts:
+def compose(config: Config, host: Host, env: dict[str, str]) -> Parts:
     """Build all parts. Raises ``TalkboxError``, ``DeviceError`` or ``LibraryMissing``."""
     require_bot(config)
     directory = state_dir(config, env)
@@ -159,7 +74,7 @@ def compose(config: Config, daemon: Daemon, env: dict[str, str]) -> Parts:
             prefill_ms=a.prefill_ms,
             volume=volume,
         ),
-        daemon.loop.wake,
+        host.wake,
     )
     endpointer = Endpointer(
         EndpointSettings(
@@ -188,13 +103,12 @@ def compose(config: Config, daemon: Daemon, env: dict[str, str]) -> Parts:
         )
 
     target()  # A wrong address is found at the start, not at the first connection.
-    watcher: Watcher = daemon
     link = Link(
         Session(session_settings),
         target,
-        lambda where: Socket(where, wake=daemon.loop.wake),
+        lambda where: Socket(where, wake=host.wake),
         Backoff(random.Random()),
-        watcher,
+        host,
     )
     parts = Parts(
         config=config,
@@ -203,13 +117,13 @@ def compose(config: Config, daemon: Daemon, env: dict[str, str]) -> Parts:
         uplink=uplink,
         sound=sound,
         endpointer=endpointer,
-        tools=_tools(daemon, config, device_id),
+        tools=_tools(host, config, device_id),
         state=state,
         volume=volume,
         device_id=device_id,
     )
     if profile.button is not None:
-        parts.buttons.append(_button(profile.button, daemon))
+        parts.buttons.append(_button(profile.button, host))
     return parts
 
 
@@ -237,28 +151,27 @@ def _session_settings(config: Config, conversation_id: str) -> SessionSettings:
         raise ConfigError(f"these settings do not fit together: {error}") from error
 
 
-def _tools(daemon: Daemon, config: Config, device_id: str) -> ToolBox:
+def _tools(host: Host, config: Config, device_id: str) -> ToolBox:
     def info() -> dict[str, Any]:
         return {
             "device": device_id,
             "profile": config.device.profile,
             "software": f"talkbox {__version__}",
-            "volume": daemon.parts.volume,
+            "volume": host.parts.volume,
         }
 
     return ToolBox(
-        get_volume=lambda: daemon.parts.volume,
-        set_volume=lambda percent: daemon.parts.set_volume(percent),
+        get_volume=lambda: host.parts.volume,
+        set_volume=lambda percent: host.parts.set_volume(percent),
         device_info=info,
         clock=lambda: datetime.now().astimezone(),
     )
 
 
-def _button(where: profiles.Button, daemon: Daemon) -> ButtonReader:
+def _button(where: profiles.Button, host: Host) -> Button:
     def post(make: Callable[[], Event]) -> Callable[[], None]:
-        return lambda: daemon.post(make())
+        return lambda: host.post(make())
 
-    pressed = post(lambda: ev.Listen(daemon.now(), by="button"))
-    released = post(lambda: ev.Release(daemon.now()))
-    button = Button(where.device, where.code, pressed, released)
-    return ButtonReader(button, daemon)
+    pressed = post(lambda: ev.Listen(host.now(), by="button"))
+    released = post(lambda: ev.Release(host.now()))
+    return Button(where.device, where.code, pressed, released)

@@ -14,9 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from agent import commands
-from agent.compose import Parts, compose
+from agent.button import Button
+from agent.compose import compose
 from agent.config import Config
 from agent.control import ControlServer
 from agent.dialog import events as ev
@@ -33,6 +35,7 @@ from agent.errors import (
 from agent.eventlog import EventLog
 from agent.loop import Loop
 from agent.once import Once
+from agent.parts import Parts
 from agent.performer import Performer
 from agent.reporter import Reporter
 from audio import endpointer as ep
@@ -134,8 +137,7 @@ class Daemon:
 
     # --- life ----------------------------------------------------------------------------------
 
-    @staticmethod
-    def now() -> float:
+    def now(self) -> float:
         """Monotonic seconds."""
         return time.monotonic()
 
@@ -151,7 +153,7 @@ class Daemon:
         if self._control is not None:
             self._control.attach(loop)
         for button in parts.buttons:
-            loop.add_reader(button.fd, button.read)
+            loop.add_reader(button.fd, partial(self._read_button, button))
         log.info("%s", parts.describes)
         try:
             now = time.monotonic()
@@ -166,6 +168,15 @@ class Daemon:
         finally:
             self._close()
         return self._reload
+
+    def _read_button(self, button: Button) -> None:
+        if not button.read():
+            log.warning("the button is gone")
+            self.loop.remove(button.fd)
+
+    def wake(self) -> None:
+        """There is something to do; from any thread, never blocks."""
+        self.loop.wake()
 
     def stop(self) -> None:
         """Fade out, say goodbye, and end the loop."""
