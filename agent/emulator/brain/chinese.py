@@ -36,6 +36,8 @@ _OPERATORS = (
     ("*", " times "),
     ("/", " divided by "),
 )
+# Between a character and a number.
+_EDGE = re.compile(r"(?<=[\u4e00-\u9fff])(?=-?\d)|(?<=\d)(?=[\u4e00-\u9fff])")
 _REVERSED_DIVISION = re.compile(r"(\d+(?:\.\d+)?)除(?!以)(\d+(?:\.\d+)?)")
 _ASKING = re.compile(
     r"^(?:请问|算一下|算算|计算|你知道|等于|等於|是|多少|几|得|呢|吗|啊|一下|請問)*$"
@@ -134,7 +136,7 @@ def _arithmetic(heard: str) -> Answer | None:
         # A minus directly before a number and not after one is its sign.
         pattern = r"(?<=\d)\s*-\s*" if sign == "-" else re.escape(sign)
         words = re.sub(pattern, word, words)
-    found = find_sum(" ".join(words.split()))
+    found = find_sum(" ".join(_EDGE.sub(" ", words).split()))
     if found is None or not _ASKING.match(_PUNCTUATION.sub("", found.rest.replace("=", ""))):
         return None
     try:

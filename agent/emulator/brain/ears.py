@@ -181,18 +181,15 @@ class Whisper:
         if not loud_blocks(samples):
             return ""
         seconds = len(samples) / RATE
+        longest = 10 + int(self._MOST_CHARACTERS_PER_SECOND * seconds)
         if seconds <= self._SHORT_VIEW_S - self._ROOM_S:
             text, log_probability = self._transcribe(samples, self._SHORT_VIEW_S)
-            if self._is_sound(text, seconds) and log_probability > self._WORST_LOG_PROBABILITY:
+            stutters = len(text) > longest or _without_echo(text) != text
+            if not stutters and log_probability > self._WORST_LOG_PROBABILITY:
                 return text
         text, _ = self._transcribe(samples, self._VIEW_S)
-        return text if self._is_sound(text, seconds) else _without_echo(text)
-
-    def _is_sound(self, text: str, seconds: float) -> bool:
-        """False for more words than anybody says in that time: the model repeats itself."""
-        return len(text) <= 10 + self._MOST_CHARACTERS_PER_SECOND * seconds and (
-            _without_echo(text) == text
-        )
+        # More than anybody says in that time: the decoder is stuck in a loop.
+        return text if len(text) <= longest else _without_echo(text)[:longest]
 
     def _transcribe(self, samples: Samples, view_s: float) -> tuple[str, float]:
         """Transcript and mean log probability of a token; "" where nobody speaks."""

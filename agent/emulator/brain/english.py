@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from random import Random
 
@@ -32,10 +33,11 @@ _SYMBOLS = (
     ("=", " "),
     ("&", " and "),
 )
-_POLITE = re.compile(
-    r"^(?:(?:please|okay|ok|hey|hi|hello|um+|uh+|so|well|and|now|alright|all right|computer|"
-    r"talkbox|i said|do you know|(?:can|could|would|will) you(?: please)?(?: tell me)?) )+"
+_POLITE_WORD = re.compile(
+    r"(?:please|okay|ok|hey|hi|hello|um+|uh+|so|well|and|now|alright|all right|computer|"
+    r"talkbox|i said|do you know|(?:can|could|would|will) you(?: please)?(?: tell me)?) "
 )
+_POLITE = re.compile(rf"^(?:{_POLITE_WORD.pattern})+")
 _POLITE_END = re.compile(r"(?: (?:please|now|for me|thanks|thank you|talkbox|will you|to me))+$")
 _REPEAT = re.compile(
     r"^\W*(?:(?:please|can you|could you|now|okay|ok)[\s,]+)*"
@@ -43,49 +45,12 @@ _REPEAT = re.compile(
     r"[\s,.:;…\"“”'‘-]*(.*?)[\"”’\s]*$",
     re.IGNORECASE | re.DOTALL,
 )
-_ASKING = frozenset(
-    [
-        "what",
-        "what's",
-        "whats",
-        "is",
-        "was",
-        "watt",
-        "how",
-        "much",
-        "many",
-        "make",
-        "makes",
-        "does",
-        "do",
-        "you",
-        "know",
-        "calculate",
-        "compute",
-        "the",
-        "result",
-        "of",
-        "tell",
-        "me",
-        "please",
-        "equal",
-        "equals",
-        "and",
-        "so",
-        "hey",
-        "can",
-        "could",
-        "answer",
-        "to",
-        "work",
-        "out",
-        "it",
-        "if",
-        "i",
-        "a",
-        "are",
-    ]
+# Words that may stand around a sum without making it a story with numbers in it.
+_ASKING = re.compile(
+    r"what(?:'?s)?|watt|is|was|are|how|much|many|makes?|do|does|you|know|calculate|compute|the|"
+    r"result|of|tell|me|please|equals?|and|so|hey|can|could|answer|to|work|out|it|if|i|a"
 )
+_MOST_OTHER_WORDS = 2
 _HOMOPHONES = {"for": "4", "fore": "4", "to": "2", "too": "2", "ate": "8", "won": "1", "tin": "10"}
 _HOMOPHONE = "|".join(_HOMOPHONES)
 _AROUND = re.compile(
@@ -125,8 +90,19 @@ def normalise(text: str) -> str:
 
 def plain(text: str) -> str:
     """``text`` without politeness around it, apostrophes kept, numbers left in words."""
-    words = " ".join(re.sub(r"[^\w\s']", " ", text.lower().replace("’", "'")).split())
-    return _undecorated(words)
+    return _undecorated(_words(text))
+
+
+def _words(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s']", " ", text.lower().replace("’", "'")).split())
+
+
+def _ever_shorter(words: str) -> Iterator[str]:
+    while words:
+        yield words
+        yield _POLITE_END.sub("", words)
+        match = _POLITE_WORD.match(words)
+        words = words[match.end() :] if match else ""
 
 
 def _undecorated(words: str) -> str:
@@ -136,11 +112,12 @@ def _undecorated(words: str) -> str:
 
 def phrase_intent(text: str, *, loose: bool) -> str | None:
     """The name in ``PHRASES`` whose sentences hold ``text``; ``loose`` forgives a wrong word."""
-    words = " ".join(re.sub(r"[^\w\s']", " ", text.lower().replace("’", "'")).split())
-    short = plain(text)
-    for candidate in (words, short):
+    words = _words(text)
+    # One polite word less each time: "please hello" is a greeting, "hello what time" is not.
+    for candidate in _ever_shorter(words):
         if candidate in _INTENTS:
             return _INTENTS[candidate]
+    short = _undecorated(words)
     if not loose or len(short) < _SHORTEST_ALIKE:
         return None
     cutoff = _ALIKE if " " in short else _ALIKE_WORD
@@ -237,7 +214,7 @@ def _arithmetic(words: str) -> Answer | None:
             lambda match: _HOMOPHONES[match[1] or match[2]] + " " * bool(match[1]), words
         )
         found = find_sum(words)
-    if found is None or sum(word not in _ASKING for word in found.rest.split()) > 2:
+    if found is None or _other_words(found.rest) > _MOST_OTHER_WORDS:
         return None
     try:
         result = found.result()
@@ -248,6 +225,10 @@ def _arithmetic(words: str) -> Answer | None:
     about = "" if is_exact(result) else "about "
     words = found.words
     return Answer(f"{words[0].upper()}{words[1:]} is {about}{figure(result)}.")
+
+
+def _other_words(text: str) -> int:
+    return sum(_ASKING.fullmatch(word) is None for word in text.split())
 
 
 def _leading_greeting(heard: str) -> str | None:

@@ -155,14 +155,13 @@ def _device_text(value: Any, error: str, *, in_chinese: bool) -> str:
 def sentences(text: str) -> list[str]:
     """``text`` cut into what one speaks in one breath, without empty pieces.
 
-    "3.5" and "Dr. Smith" are not cut.
+    Every piece is a part of ``text`` as it stands. "3.5" and "Dr. Smith" are not cut.
     """
     pieces: list[str] = []
-    for piece in (part.strip() for part in _SENTENCE_END.split(text)):
-        if not piece:
-            continue
-        if pieces and _ABBREVIATION.search(pieces[-1]):
-            pieces[-1] += " " + piece
-        else:
-            pieces.append(piece)
-    return pieces
+    start = 0
+    for cut in _SENTENCE_END.finditer(text):
+        if not _ABBREVIATION.search(text, start, cut.start()):
+            pieces.append(text[start : cut.start()])
+            start = cut.end()
+    pieces.append(text[start:])
+    return [piece.strip() for piece in pieces if piece.strip()]

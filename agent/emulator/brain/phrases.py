@@ -75,6 +75,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "another one",
         "do you know a joke",
         "make me laugh",
+        "a joke",
+        "joke",
     ),
     "stop": (
         "stop",
