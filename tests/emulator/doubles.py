@@ -74,7 +74,7 @@ def silence(ms: int, rate: int = RATE) -> Samples:
     return np.zeros(rate * ms // 1000, dtype=np.int16)
 
 
-FAST = {"timing": {"speed": 1000.0}, "switches": {"vad": "energy"}}
+FAST: dict[str, dict[str, Any]] = {"timing": {"speed": 1000.0}, "switches": {"vad": "energy"}}
 
 
 def fast_script(**tables: Any) -> Script:

@@ -207,8 +207,8 @@ def test_wrong_results_are_refused_and_the_turn_goes_on_waiting() -> None:
                 assert (await talk.until("error"))[-1]["data"]["code"] == 4000
             await submit(talk, chat["id"], {second: "2", first: "1"})
             frames = await talk.until(DONE)
-            outputs = [f["data"]["content"] for f in frames if f["event_type"] == TURN[0]]
-            assert outputs[:3] == ["1", "2", "Good."]
+            told = [f["data"]["content"] for f in frames if f["event_type"] == TURN[0]]
+            assert told[:3] == ["1", "2", "Good."]
 
     drive(body)
 

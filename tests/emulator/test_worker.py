@@ -30,7 +30,8 @@ def test_an_error_comes_back_and_the_next_job_runs() -> None:
 
 def test_who_gives_up_waiting_leaves_the_line() -> None:
     async def body() -> None:
-        worker, gate, done = Worker(), threading.Event(), []
+        worker, gate = Worker(), threading.Event()
+        done: list[int] = []
         first = asyncio.create_task(worker.run(gate.wait, 5))
         second = asyncio.create_task(worker.run(done.append, 1))
         await asyncio.sleep(0.01)
