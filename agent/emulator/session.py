@@ -55,6 +55,8 @@ _WHY = {
     3: "replaced by a newer message",
 }
 _LONGEST_SPEECH_BYTES = 1024
+# No limit is documented; the models behind the platform take about as much.
+_LONGEST_MESSAGE = 32_768
 _ITEM_TYPES = ("text", "file", "image", "audio")
 
 
@@ -244,6 +246,8 @@ class ChatSession:
             raise invalid("data.content_type", "text or object_string")
         if not event.content:
             raise invalid("data.content", "set")
+        if len(event.content) > _LONGEST_MESSAGE:
+            raise Refusal(f"the message is longer than {_LONGEST_MESSAGE} characters", 4010)
         text = event.content
         if event.content_type == "object_string":
             text = text_of_items(event.content)

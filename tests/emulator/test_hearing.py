@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent.emulator.config import default_config
+from agent.emulator.hearing import Hearing
+from agent.emulator.line import Line
+from agent.emulator.listener import Stopped
+from agent.emulator.script import Script
+from agent.emulator.service import Service
 from tests.emulator.doubles import (
     PCM_IN,
     Client,
@@ -228,3 +234,36 @@ def test_only_keywords_interrupt_where_they_are_set() -> None:
     heard = asyncio.run(body(HEARD))
     assert heard.index(CANCELED) > heard.index("input_audio_buffer.speech_started")
     assert heard.count("conversation.chat.created") == 1
+
+
+def test_forgetting_what_waits_to_be_heard() -> None:
+    async def body() -> None:
+        texts: list[str] = []
+
+        async def ignore(frame: str) -> None:
+            pass
+
+        async def on_words(text: str) -> None:
+            raise AssertionError
+
+        async def on_text(text: str, origin: str | bytes) -> None:
+            texts.append(text)
+
+        service = Service(DoubleBrain(), Script())
+        hearing = Hearing(service, Line(ignore, service.ids, "L"), on_words, on_text)
+        asr = default_config()["asr_config"]
+        assert not await hearing.drop()
+        hearing.put(Stopped(tone(100), fresh=True), asr)
+        hearing.put(Stopped(tone(100), fresh=True), asr)
+        await asyncio.sleep(0)
+        assert await hearing.drop()
+        assert not await hearing.drop()
+        await asyncio.sleep(0.5)
+        assert texts == []
+        hearing.put(Stopped(tone(100), fresh=True), asr)
+        await asyncio.sleep(0.5)
+        assert texts == [HEARD]
+        await hearing.drop()
+        service.worker.close()
+
+    drive(body)

@@ -15,7 +15,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from agent.emulator.server import Emulator, ThreadedEmulator
+from agent.emulator.page import HEALTH
+from agent.emulator.server import Emulator, ReadyFile, ThreadedEmulator
 from agent.errors import ConfigError, UsageError
 from tests.emulator.doubles import DoubleBrain, client, drive, fast_script, running
 
@@ -57,7 +58,7 @@ def test_stopping_says_goodbye_to_everybody() -> None:
 
 def test_pages_for_programs_and_for_people() -> None:
     with threaded() as emulator:
-        with urllib.request.urlopen(f"{emulator.api_base}/health") as response:
+        with urllib.request.urlopen(emulator.api_base + HEALTH) as response:
             health = json.load(response)
             assert response.headers["X-Tt-Logid"]
         assert health == {"status": "ok", "connections": 0, "conversations": 0}
@@ -136,8 +137,6 @@ def test_a_ready_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> 
 
 
 def test_another_process_keeps_its_ready_file(tmp_path: Path) -> None:
-    from agent.emulator.server import ReadyFile
-
     path = tmp_path / "ready.json"
 
     async def body() -> None:

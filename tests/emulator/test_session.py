@@ -142,6 +142,15 @@ def test_messages_that_are_refused(data: dict[str, str]) -> None:
     drive(body)
 
 
+def test_a_message_that_is_too_long() -> None:
+    async def body() -> None:
+        async with running() as emulator, client(emulator) as talk:
+            await talk.ask("x" * 32_769)
+            assert (await talk.next())["data"]["code"] == 4010
+
+    drive(body)
+
+
 def test_items_of_an_object_string() -> None:
     items: list[dict[str, Any]] = [
         {"type": "text", "text": "what is"},
