@@ -269,7 +269,7 @@ class Core:
             self.emit(SendSpeech(turn.text))
         else:
             self.emit(SendQuestion(turn.text))
-        self.chats.request_sent()
+            self.chats.request_sent()
         self.enter(t, State.THINKING, t + self.settings.first_answer_s)
 
     # --- the chat -----------------------------------------------------------------------------

@@ -45,6 +45,9 @@ def audio(core: Core, event: ReplyAudio) -> None:
         turn = core.turn if core.claim(event.t, event.chat_id) else None
     if turn is None:
         core.stale_audio += 1
+        # A chat that sounds while nobody waits for it is not the answer to a later request.
+        if core.turn is None or not core.turn.doubtful:
+            core.chats.kill(event.chat_id)
         return
     turn.audio_seen = True
     if turn.first_audio_t is None:
@@ -232,6 +235,7 @@ def refused(core: Core, event: RequestRefused) -> None:
     core.silent_misses = 0
     turn = core.turn
     if turn is None or core.state is not State.THINKING or not turn.sent:
+        core.chats.cancel_refused(t)
         return
     if event.code == CHAT_ALREADY_RUNNING and turn.kind is Kind.ASK and not turn.retried:
         turn.retried = True
@@ -239,7 +243,10 @@ def refused(core: Core, event: RequestRefused) -> None:
         core.chats.cancel_sent(t, orphan=False)
         core.deadline = t + core.settings.first_answer_s
         return
-    if event.code != CHAT_ALREADY_RUNNING and turn.chat_id is None and core.chats.cancel_refused(t):
+    if event.code == CHAT_ALREADY_RUNNING:
+        if turn.chatless:
+            return  # Speech needs no chat: an earlier question was refused.
+    elif turn.chat_id is None and core.chats.cancel_refused(t):
         return
     logid = f", logid {event.logid}" if event.logid else ""
     core.fail(
@@ -272,8 +279,9 @@ def speech_started(core: Core, event: ServerSpeechStarted) -> None:
         sounding = core.state is State.SPEAKING or core.playback.active
         if sounding and not core.settings.speech_interrupts:
             return
-        core.interrupt(t, "server", cancel=False)
-    core.chats.request_sent()
+        # The server stops what it knows of: not a question on its way, nor speech without a chat.
+        unknown = turn.chatless or (turn.kind is Kind.ASK and turn.awaits_chat)
+        core.interrupt(t, "server", cancel=unknown)
     core.begin_listening(t, EndsBy.SERVER, speech_seen=True)
 
 
@@ -282,6 +290,7 @@ def speech_stopped(core: Core, event: ServerSpeechStopped) -> None:
         return
     core.silent_misses = 0
     core.server_speech = False
+    core.chats.request_sent()
     if core.state is State.LISTENING:
         _heard(core, event.t)
 

@@ -124,6 +124,13 @@ class TestWhoseChat:
         talk(ev.TurnCreated, "new")
         assert only(talk.packet("new"), act.Play)
 
+    def test_a_chat_that_sounds_while_nobody_waits_is_never_adopted(self) -> None:
+        talk = Talk().online().listening()
+        talk.packet("stray")
+        talk(ev.SpeechEnd, talk.now, "silence", after=1.0)
+        assert only(talk.packet("stray"), act.Play) == []
+        assert talk.state is State.THINKING
+
 
 class TestCanceled:
     @pytest.mark.parametrize("situation", ["thinking", "speaking", "tool"])
@@ -196,6 +203,21 @@ class TestFailures:
         talk(ev.Ask, "q")
         talk(ev.RequestRefused, 4016, "running", "log")
         assert over(talk(ev.RequestRefused, 4016, "running", "log")) == (False, "refused")
+
+    def test_speech_without_a_chat_is_not_refused_for_a_running_one(self) -> None:
+        talk = Talk().online()
+        talk(ev.Say, "hello")
+        assert talk(ev.RequestRefused, 4016, "running", "log") == []
+        assert over(talk(ev.RequestRefused, 4000, "bad", "log")) == (False, "refused")
+
+    def test_a_refused_cancel_is_settled_even_when_nothing_waits(self) -> None:
+        talk = Talk().online().thinking()
+        talk(ev.Stop)
+        talk(ev.RequestRefused, 4000, "nothing to cancel", "log")
+        talk(ev.Ask, "q")
+        talk(ev.TurnCreated, "c1")
+        assert only(talk.packet("c1"), act.Play)
+        assert talk(ev.TurnCreated, "c2") == [], "the first was taken without doubt"
 
     def test_a_spoken_request_cannot_be_repeated_but_the_old_chat_is_cancelled(self) -> None:
         talk = Talk().online().thinking()
@@ -418,3 +440,20 @@ class TestServerVad:
         assert kinds(talk(ev.Listen, "button")) == [act.EnterState]
         assert over(talk.wait(8.0)) == (False, "no_speech")
         assert talk.engine.uplink_open
+
+    @pytest.mark.parametrize("kind", [ev.Ask, ev.Say])
+    def test_what_the_server_does_not_know_yet_is_cancelled_by_us(self, kind: type) -> None:
+        talk = Talk(turn="server_vad").online()
+        talk(kind, "hello")
+        assert only(talk(ev.ServerSpeechStarted), act.CancelTurn)
+        assert talk(ev.TurnCreated, "old") == []
+        assert talk.state is State.LISTENING
+
+    def test_a_cancel_no_longer_doubts_the_utterance_that_follows_it(self) -> None:
+        talk = Talk(turn="server_vad").online().thinking()
+        talk(ev.Listen, "button")
+        assert talk(ev.TurnCreated, "old") == []
+        talk(ev.ServerSpeechStarted)
+        talk(ev.ServerSpeechStopped, after=0.5)
+        talk(ev.TurnCreated, "new")
+        assert only(talk.packet("new"), act.Play)
