@@ -446,8 +446,10 @@ class TestServerVad:
         talk = Talk(turn="server_vad").online()
         talk(kind, "hello")
         assert only(talk(ev.ServerSpeechStarted), act.CancelTurn)
-        assert talk(ev.TurnCreated, "old") == []
         assert talk.state is State.LISTENING
+        if kind is ev.Ask:
+            assert talk(ev.TurnCreated, "old") == []
+            assert talk.state is State.LISTENING
 
     def test_a_cancel_no_longer_doubts_the_utterance_that_follows_it(self) -> None:
         talk = Talk(turn="server_vad").online().thinking()
