@@ -41,13 +41,14 @@ def peak_rss_mib(pid: int) -> float:
 
 def span(box: Agent, first: str, last: str, settle: float) -> dict[str, float]:
     """Cost of the middle of a phase: from ``settle`` seconds after its start to its end."""
-    box.wait("state", timeout=120, state=first)
+    begun = box.wait("state", timeout=120, state=first)["t"]
     time.sleep(settle)
     pid = box.process.pid
     t0, c0 = time.monotonic(), cpu_seconds(pid)
-    while not any(r["state"] == last for r in box.named("state")[1:]):
+    # The end itself is left out: --once may already have ended the process.
+    while not any(r["state"] == last and r["t"] > begun for r in box.named("state")):
+        t1, c1 = time.monotonic(), cpu_seconds(pid)
         time.sleep(0.25)
-    t1, c1 = time.monotonic(), cpu_seconds(pid)
     return {"seconds": t1 - t0, "cpu": c1 - c0, "per_second": (c1 - c0) / (t1 - t0)}
 
 
@@ -68,7 +69,7 @@ def one(seconds: float) -> dict[str, Any]:
                 up = span(box, "listening", "thinking", 1.0)
                 idle = idle_cpu / max(1e-9, idle_from - started)
                 down = span(box, "speaking", "idle", 1.0)
-                rss = peak_rss_mib(pid) if box.process.poll() is None else 0.0
+                rss = peak_rss_mib(pid)
                 turn = box.named("turn")[0]
                 code = box.process.wait(60)
     return {

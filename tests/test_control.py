@@ -59,7 +59,7 @@ def test_a_request_finds_the_daemon_of_its_configuration(
 ) -> None:
     answer = request(tmp_path / "talkbox.toml", env, {"command": "x", "value": "你好"})
     assert answer == {"ok": True, "echo": "你好"}
-    with pytest.raises(ServiceUnreachable, match="no talkbox is running with .*other"):
+    with pytest.raises(ServiceUnreachable, match=r"no talkbox is running with .*other"):
         request(tmp_path / "other.toml", env, {"command": "x"})
 
 

@@ -40,5 +40,5 @@ def test_a_reader_that_goes_away_does_not_hurt(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot write events to .*No such file"):
+    with pytest.raises(UsageError, match=r"cannot write events to .*No such file"):
         EventLog(str(tmp_path / "nowhere" / "events"))
