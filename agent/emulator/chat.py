@@ -36,6 +36,7 @@ class ChatRoom:
         refused: Denial | None = None
         try:
             grant = self._admit(request)
+            grant.need_bot(bot_id)
         except Denial as denial:
             return refusal_response(denial.status, denial.code, denial.msg, logid)
         try:
@@ -81,7 +82,8 @@ class ChatRoom:
 
     def _admit(self, request: web.Request) -> Grant:
         header = request.headers.get("Authorization") or request.query.get("authorization")
-        grant = self._service.tokens.admit(header)
+        grant = self._service.access.admit(header)
+        grant.need("chat")
         device_id = request.query.get("device_id", "")
         if device_id and not is_int64(device_id):
             if self._service.script.switches.device_id == "digits":

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from aiohttp import web
 
+from agent.emulator.fields import Refusal
 from agent.emulator.ids import Ids
+from agent.emulator.tokens import Denial
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADER = "X-Tt-Logid"
+
+LOGID: ContextVar[str] = ContextVar("logid", default="")
+"""The log id of the request being answered."""
+
+
+class ApiError(Exception):
+    """A refused REST call: the platform's ``code`` and ``msg``, and the HTTP ``status``."""
+
+    def __init__(self, code: int, msg: str, status: int = 200) -> None:
+        super().__init__(msg)
+        self.code = code
+        self.msg = msg
+        self.status = status
 
 
 def refusal_response(status: int, code: int, msg: str, logid: str) -> web.Response:
@@ -29,8 +45,13 @@ def envelope(ids: Ids) -> Any:
     @web.middleware
     async def wrap(request: web.Request, handler: Handler) -> web.StreamResponse:
         logid = ids.logid()
+        LOGID.set(logid)
         try:
             response = await handler(request)
+        except (ApiError, Denial) as error:
+            response = refusal_response(error.status, error.code, error.msg, logid)
+        except Refusal as error:
+            response = refusal_response(200, error.code, error.msg, logid)
         except web.HTTPException as error:
             code = 4200 if error.status == 404 else 4000
             response = refusal_response(error.status, code, error.reason.lower(), logid)

@@ -24,6 +24,7 @@ from agent.emulator.brain import open_brain
 from agent.emulator.chat import ChatRoom
 from agent.emulator.envelope import envelope
 from agent.emulator.page import Pages
+from agent.emulator.rest import ROOMS
 from agent.emulator.script import Script, load_script
 from agent.emulator.service import Brain, Service
 from agent.errors import UsageError
@@ -31,6 +32,8 @@ from agent.errors import UsageError
 log = logging.getLogger(__name__)
 
 _STOP_S = 10.0
+# The platform's generic limit of a request's body.
+_LARGEST_BODY = 15 * 1024 * 1024
 
 
 class Emulator:
@@ -45,10 +48,12 @@ class Emulator:
         brain: Brain | str = "auto",
         seed: int = 0,
         tls: ssl.SSLContext | None = None,
+        state: Path | None = None,
     ) -> None:
         """``port`` 0 takes a free one. ``brain`` is a kind (see ``open_brain``) or a brain.
 
-        Raises ``ConfigError`` for a wrong script or brain.
+        What is to outlive this emulator is kept in the file ``state``, else in memory.
+        Raises ``ConfigError`` for a wrong script, brain or state file.
         """
         self.host = host
         self.port = port
@@ -58,7 +63,7 @@ class Emulator:
         script = script or Script()
         if isinstance(brain, str):
             brain = open_brain(brain, script.bot.language, random=Random(seed))
-        self.service = Service(brain, script, seed)
+        self.service = Service(brain, script, seed, state)
         self._runner: web.AppRunner | None = None
         self._warming: asyncio.Task[None] | None = None
 
@@ -79,11 +84,15 @@ class Emulator:
 
     def application(self) -> web.Application:
         """The rooms of this emulator as one application."""
-        app = web.Application(middlewares=[envelope(self.service.ids)])
+        app = web.Application(
+            middlewares=[envelope(self.service.ids)], client_max_size=_LARGEST_BODY
+        )
         room, pages = ChatRoom(self.service), Pages(self.service)
         app.router.add_get(chat.PATH, room.serve)
         app.router.add_get(page.HEALTH, pages.health)
         app.router.add_get("/", pages.index)
+        for room_routes in ROOMS:
+            app.router.add_routes(room_routes(self.service))
 
         async def goodbye(app: web.Application) -> None:
             await room.shut()
@@ -115,6 +124,7 @@ class Emulator:
             await self._runner.cleanup()
             self._runner = None
         self.service.worker.close()
+        self.service.store.close()
 
     async def _warm_up(self) -> None:
         try:
@@ -209,9 +219,12 @@ def run(
     brain: str = "auto",
     seed: int = 0,
     tls: ssl.SSLContext | None = None,
+    state: Path | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises ``UsageError`` and ``ConfigError``."""
-    emulator = Emulator(host=host, port=port, script=script, brain=brain, seed=seed, tls=tls)
+    emulator = Emulator(
+        host=host, port=port, script=script, brain=brain, seed=seed, tls=tls, state=state
+    )
     return asyncio.run(_serve(emulator, ready_file))
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.emulator.access import Access
+from agent.emulator.accounts import Accounts
 from agent.emulator.brain.answer import Answer, ToolRequest
 from agent.emulator.conversations import Conversations
+from agent.emulator.feed import Feed
 from agent.emulator.ids import Ids
+from agent.emulator.issued import Tokens
 from agent.emulator.script import Prompter, Script
+from agent.emulator.store import Store
+from agent.emulator.tables import TABLES
 from agent.emulator.tokens import TokenPolicy
 from agent.emulator.worker import Worker
 
@@ -37,11 +46,23 @@ class Brain(Protocol):
 
 @dataclass(slots=True)
 class Service:
-    """The platform behind the sockets. ``connections`` counts the open ones."""
+    """The platform behind the sockets. ``connections`` counts the open ones.
+
+    ``state`` is the file in which it remembers, None keeps all in memory. ``now`` is the Unix time
+    in seconds by which tokens, quotas and files live and die; tests may replace it.
+    Raises ``ConfigError`` for a state file that cannot be used.
+    """
 
     brain: Brain
     script: Script
     seed: int = 0
+    state: Path | None = None
+    now: Callable[[], float] = time.time
+    store: Store = field(init=False)
+    feed: Feed = field(default_factory=Feed)
+    accounts: Accounts = field(init=False)
+    issued: Tokens = field(init=False)
+    access: Access = field(init=False)
     ids: Ids = field(init=False)
     worker: Worker = field(default_factory=Worker)
     tokens: TokenPolicy = field(init=False)
@@ -51,7 +72,12 @@ class Service:
 
     def __post_init__(self) -> None:
         self.ids = Ids(self.seed)
+        self.store = Store(self.state, TABLES)
         self.tokens = self.script.tokens.policy()
+        self.accounts = Accounts(self.store)
+        self.issued = Tokens(self.store)
+        # Not self.now itself: who replaces the clock later means all of us.
+        self.access = Access(self.tokens, self.issued, lambda: self.now())
         self.conversations = Conversations(self.ids)
         self.prompter = Prompter(self.script.answer)
 
