@@ -169,11 +169,9 @@ class ChatlessSpeech:
         if not self._ordered:
             self._stale_until = max(self._stale_until, t + self.QUIET_S)
 
-    def ended(self, t: float) -> bool:
-        """An end arrived; true where it is that of the cut speech."""
-        stale = self.is_stale(t)
+    def ended(self) -> None:
+        """An end arrived; what follows it is other speech."""
         self._stale_until = float("-inf")
-        return stale
 
     def cancel_answered(self, t: float) -> None:
         """The server handled our cancel; a few packets may still follow it."""

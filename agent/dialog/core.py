@@ -22,7 +22,6 @@ from agent.dialog.actions import (
     OpenUplink,
     Problem,
     Reconnect,
-    ResendUplink,
     SendQuestion,
     SendSpeech,
     State,
@@ -59,8 +58,6 @@ class Core:
         self.prologue_until = float("-inf")
         self.stale_audio = 0
         self.uplink_open = False
-        self.uplink_lost = False
-        """What was sent of this utterance never reached the present session."""
         self.gate_open = True
         self.guard_until: float | None = None
         self.in_speech = False
@@ -212,17 +209,12 @@ class Core:
 
     def open_uplink(self, *, preroll: bool) -> None:
         self.uplink_open = True
-        self.uplink_lost = self.link is not Link.READY
         self.emit(OpenUplink(preroll))
 
     def abandon_uplink(self) -> None:
         self.uplink_open = False
         self.in_speech = False
         self.emit(AbandonUplink())
-
-    def resend_uplink(self) -> None:
-        self.uplink_lost = False
-        self.emit(ResendUplink())
 
     def commit(self, t: float) -> None:
         """The utterance is over; without a link the commit waits for one, for a time."""
@@ -351,8 +343,6 @@ class Core:
         self.chats.new_link()
         self.chatless.reset()
         self.prologue_until = float("-inf")
-        if self.uplink_open:
-            self.uplink_lost = True
 
     # --- what follows from the state ----------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agent.dialog.actions import CloseLink, Problem, State
+from agent.dialog.actions import CloseLink, Problem, ResendUplink, State
 from agent.dialog.core import Core
 from agent.dialog.events import LinkBlocked, LinkConnecting, LinkDown, LinkReady
 from agent.dialog.states import Link
@@ -31,8 +31,8 @@ def ready(core: Core, event: LinkReady) -> None:
         core.prologue_until = t + core.settings.prologue_s
     turn = core.turn
     if core.state is State.LISTENING and turn is not None:
-        if core.uplink_open and core.uplink_lost:
-            core.resend_uplink()
+        if core.uplink_open:
+            core.emit(ResendUplink())
         if turn.commit_pending:
             core.commit(t)
         elif turn.pending_until is not None:

@@ -82,8 +82,7 @@ def _chatless_turn(core: Core, t: float) -> Turn | None:
 def audio_ended(core: Core, event: ReplyAudioEnded) -> None:
     t = event.t
     if event.chat_id == "":
-        if core.chatless.ended(t):
-            return
+        core.chatless.ended()
         turn = core.turn
         if turn is None or not turn.chatless or not turn.audio_seen or turn.server_ended:
             return

@@ -95,6 +95,11 @@ def test_a_commit_does_not_wait_for_a_link_for_ever() -> None:
     assert talk.state is State.OFFLINE
 
 
+def test_a_session_configured_twice_is_no_new_session() -> None:
+    talk = Talk().online().listening()
+    assert talk(ev.LinkReady) == []
+
+
 def test_a_link_replaced_without_a_word_is_a_lost_link() -> None:
     talk = Talk().online().created()
     assert over(talk(ev.LinkConnecting)) == (False, "link_down")
@@ -215,3 +220,6 @@ class TestBlocked:
         talk = Talk(turn="server_vad").online()
         assert only(talk(ev.LinkBlocked, talk.now + 9.0, "quota"), act.AbandonUplink)
         assert only(talk.wait(9.0), act.OpenUplink)
+        talk = Talk(turn="server_vad", barge_in="confirmed").online().speaking()
+        assert only(talk(ev.LinkBlocked, talk.now + 99.0, "quota"), act.AbandonUplink)
+        assert talk.state is State.SPEAKING
