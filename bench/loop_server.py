@@ -1,7 +1,7 @@
 """The other end of ``loop_shape``: a voice-chat server that paces and stamps.
 
-Argument: seconds of audio. Prints one JSON line when it listens, and one for each client that has
-left; ends when stdin does.
+Arguments: seconds of audio, ms per packet. Prints one JSON line when it listens, and one for each
+client that has left; ends when stdin does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from websockets.asyncio.server import serve as listen
 from audio.opus import OpusEncoder
 
 RATE = 16000
-DOWN_MS = 60
 DELTA = (
     '{"id":"%d","event_type":"conversation.audio.delta","data":{"id":"7460","role":"assistant",'
     '"type":"answer","content":"%s","content_type":"audio","chat_id":"7461",'
@@ -40,11 +39,11 @@ def speech(seconds: float) -> bytes:
     return bytes((2500 * voice * syllables + noise).astype("<i2").tobytes())
 
 
-def serve(secs: float) -> None:
+def serve(secs: float, down_ms: int) -> None:
     """Paces Opus down and stamps every append, for one client after the other."""
-    encoder = OpusEncoder(RATE, frame_ms=DOWN_MS)
+    encoder = OpusEncoder(RATE, frame_ms=down_ms)
     pcm = np.frombuffer(speech(secs), np.int16)
-    n = RATE * DOWN_MS // 1000
+    n = RATE * down_ms // 1000
     packets = [encoder.encode(pcm[i : i + n].copy()) for i in range(0, len(pcm) - n + 1, n)]
 
     async def talk(connection: ServerConnection) -> None:
@@ -55,7 +54,7 @@ def serve(secs: float) -> None:
             start = time.monotonic() + random.uniform(0, 0.02)
             for i, packet in enumerate(packets):
                 # Half a tick to either side: else one run would sit at one phase of the tick.
-                due = start + i * DOWN_MS / 1000 + random.uniform(-0.01, 0.01)
+                due = start + i * down_ms / 1000 + random.uniform(-0.01, 0.01)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 text = DELTA % (i, base64.b64encode(packet).decode())
                 sent.append(time.monotonic())
@@ -84,4 +83,4 @@ def serve(secs: float) -> None:
 
 
 if __name__ == "__main__":
-    serve(float(sys.argv[1]))
+    serve(float(sys.argv[1]), int(sys.argv[2]))

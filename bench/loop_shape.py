@@ -5,10 +5,10 @@
 ``asyncio``: tasks over ``websockets.asyncio``, audio handed over by ``call_soon_threadsafe``.
 
 The work: 20 ms microphone frames from a paced thread, WebRTC VAD, Opus (complexity 0) of 20 or
-60 ms packets, one append each; Opus packets of 60 ms down at real time, JSON, base64, decoding
-into a ring that the paced thread empties. Each run is a process of its own, pinned to one core;
-the server is another process on another core. Rounds are interleaved, ratios are taken within a
-round, so that a busy machine moves all three alike.
+60 ms packets, one append each; Opus packets of 60 ms (or 20 ms) down at real time, JSON, base64,
+decoding into a ring that the paced thread empties. Each run is a process of its own, pinned to one
+core; the server is another process on another core. Rounds are interleaved, ratios are taken
+within a round, so that a busy machine moves all three alike.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def bench(rounds: int, secs: float, output: Path | None) -> None:
+def bench(rounds: int, secs: float, down_ms: int, output: Path | None) -> None:
     """All shapes, interleaved; prints the table (min / med / max) and JSON."""
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.NamedTemporaryFile(suffix=".pcm") as pcm:
@@ -155,6 +155,7 @@ def bench(rounds: int, secs: float, output: Path | None) -> None:
             cores[0],
             "bench.loop_server",
             str(secs + 2),
+            str(down_ms),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -179,7 +180,7 @@ def bench(rounds: int, secs: float, output: Path | None) -> None:
             server.wait(10)
     shapes = summary(found)
     print(table(shapes))
-    text = json.dumps({"rounds": rounds, "seconds": secs, "shapes": shapes})
+    text = json.dumps({"rounds": rounds, "seconds": secs, "down_ms": down_ms, "shapes": shapes})
     print(text)
     if output is not None:
         output.write_text(text + "\n")
@@ -190,9 +191,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="bench.loop_shape", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15.0, help="length of one run")
+    parser.add_argument("--down-ms", type=int, default=60, choices=(20, 60))
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args(argv)
-    bench(options.rounds, options.seconds, options.json)
+    bench(options.rounds, options.seconds, options.down_ms, options.json)
 
 
 if __name__ == "__main__":
