@@ -321,6 +321,12 @@ class Core:
     def enter_speaking(self, t: float) -> None:
         self.enter(t, State.SPEAKING, self.playback.stall_deadline(self.settings.speaking_stall_s))
 
+    def alive(self, t: float) -> None:
+        """An event of the running turn arrived: it may take its time for the next one."""
+        self.silent_misses = 0
+        if self.state is State.THINKING:
+            self.deadline = self.answer_deadline(t)
+
     def answer_deadline(self, t: float) -> float:
         """Between two events of a thinking turn; a filler may sound meanwhile."""
         return max(t, self.playback.estimated_end) + self.settings.answer_gap_s

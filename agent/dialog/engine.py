@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from agent.dialog import deadlines, on_device, on_link, on_people, on_reply, on_tools, on_vad
 from agent.dialog import events as ev
-from agent.dialog import on_device, on_link, on_people, on_reply
 from agent.dialog.actions import Action, State
 from agent.dialog.core import Core
 from agent.dialog.settings import DialogSettings
@@ -16,39 +16,13 @@ from agent.dialog.states import Link
 Handler = Callable[[Core, Any], None]
 
 
-def _expire(core: Core, event: ev.Tick) -> None:
-    """Carry out every deadline that has passed, those of the link before those of the turn."""
-    t = event.t
-    if core.link_deadline is not None and t >= core.link_deadline:
-        on_link.connect_timed_out(core, t)
-    if core.blocked_until is not None and t >= core.blocked_until:
-        on_link.block_over(core, t)
-    if core.deadline is not None and t >= core.deadline:
-        if core.state is State.LISTENING:
-            on_device.give_up_listening(core, t)
-        else:
-            on_reply.give_up(core, t)
-    idle = _idle_deadline(core)
-    if idle is not None and t >= idle:
-        on_link.close_idle(core, t)
-
-
-def _idle_deadline(core: Core) -> float | None:
-    s = core.settings
-    if s.server_turn or s.idle_close_s == 0:
-        return None
-    if core.state is not State.IDLE or core.link is not Link.READY:
-        return None
-    return core.idle_since + s.idle_close_s
-
-
 HANDLERS: dict[type[Any], Handler] = {
     ev.LinkConnecting: on_link.connecting,
     ev.LinkReady: on_link.ready,
     ev.LinkDown: on_link.down,
     ev.LinkBlocked: on_link.blocked,
-    ev.ServerSpeechStarted: on_reply.speech_started,
-    ev.ServerSpeechStopped: on_reply.speech_stopped,
+    ev.ServerSpeechStarted: on_vad.speech_started,
+    ev.ServerSpeechStopped: on_vad.speech_stopped,
     ev.Transcript: on_reply.transcript,
     ev.ReplyText: on_reply.text,
     ev.CommitAcknowledged: on_reply.acknowledged,
@@ -58,7 +32,7 @@ HANDLERS: dict[type[Any], Handler] = {
     ev.TurnEnded: on_reply.ended,
     ev.TurnFailed: on_reply.failed,
     ev.TurnCanceled: on_reply.canceled,
-    ev.ToolsRequested: on_reply.tools_requested,
+    ev.ToolsRequested: on_tools.tools_requested,
     ev.RequestRefused: on_reply.refused,
     ev.Onset: on_device.onset,
     ev.SpeechStart: on_device.speech_start,
@@ -73,8 +47,8 @@ HANDLERS: dict[type[Any], Handler] = {
     ev.Unmute: on_people.unmute,
     ev.Ask: on_people.ask,
     ev.Say: on_people.say,
-    ev.ToolFinished: on_reply.tool_finished,
-    ev.Tick: _expire,
+    ev.ToolFinished: on_tools.tool_finished,
+    ev.Tick: deadlines.expire,
 }
 
 
@@ -139,7 +113,7 @@ class Engine:
             core.link_deadline,
             core.blocked_until,
             core.guard_until,
-            _idle_deadline(core),
+            deadlines.idle_deadline(core),
         )
         times = [time for time in candidates if time is not None and math.isfinite(time)]
         return min(times, default=None)

@@ -103,28 +103,6 @@ def speech_end(core: Core, event: SpeechEnd) -> None:
         core.commit(event.t)
 
 
-def give_up_listening(core: Core, t: float) -> None:
-    """The deadline of listening has passed."""
-    turn = core.turn
-    if turn is None:
-        return
-    if not turn.speech_seen:
-        core.end_turn(t, False, "false_alarm" if turn.provisional else "no_speech")
-        core.rest(t)
-    elif turn.pending_until is not None and t >= turn.pending_until:
-        core.fail(
-            t,
-            "offline",
-            "The platform could not be reached in time for what was said.",
-            remedy="Check the network.",
-        )
-    elif turn.ends_by is EndsBy.SERVER:
-        core.end_turn(t, False, "no_end")
-        core.rest(t)
-    else:
-        core.commit(t)
-
-
 # --- the speaker ------------------------------------------------------------------------------
 
 

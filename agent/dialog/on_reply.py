@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agent.dialog.actions import CancelTurn, Problem, RunTools, SendQuestion, State, SubmitTools
+from agent.dialog import on_vad
+from agent.dialog.actions import CancelTurn, SendQuestion, State
 from agent.dialog.core import Core
 from agent.dialog.events import (
     CommitAcknowledged,
@@ -10,10 +11,6 @@ from agent.dialog.events import (
     ReplyAudioEnded,
     ReplyText,
     RequestRefused,
-    ServerSpeechStarted,
-    ServerSpeechStopped,
-    ToolFinished,
-    ToolsRequested,
     Transcript,
     TurnCanceled,
     TurnCreated,
@@ -21,17 +18,10 @@ from agent.dialog.events import (
     TurnFailed,
 )
 from agent.dialog.states import Link
-from agent.dialog.turn import EndsBy, Kind, ToolRound, Turn
+from agent.dialog.turn import EndsBy, Kind, Turn
 
 CHAT_ALREADY_RUNNING = 4016
 USER_SPEECH = 1
-
-
-def _alive(core: Core, t: float) -> None:
-    """An event of the running turn arrived: it may take its time for the next one."""
-    core.silent_misses = 0
-    if core.state is State.THINKING:
-        core.deadline = core.answer_deadline(t)
 
 
 # --- sound and text ---------------------------------------------------------------------------
@@ -91,7 +81,7 @@ def audio_ended(core: Core, event: ReplyAudioEnded) -> None:
         return
     if not core.claim(t, event.chat_id):
         return
-    _alive(core, t)
+    core.alive(t)
     core.extend(core.playback.finish(t))
     if core.state is State.SPEAKING:
         core.enter_speaking(t)
@@ -99,7 +89,7 @@ def audio_ended(core: Core, event: ReplyAudioEnded) -> None:
 
 def text(core: Core, event: ReplyText) -> None:
     if core.claim(event.t, event.chat_id):
-        _alive(core, event.t)
+        core.alive(event.t)
         if core.turn is not None and event.text:
             core.turn.text_seen = True
 
@@ -132,41 +122,17 @@ def created(core: Core, event: TurnCreated) -> None:
     if not chat_id or core.chats.is_dead(chat_id):
         return
     if turn is not None and turn.chat_id == chat_id:
-        _alive(core, t)
+        core.alive(t)
         return
     if turn is not None and turn.awaits_chat and core.state is not State.LISTENING:
         if turn.chat_id is not None:
             core.disown(t, turn)
         if core.adopt(t, turn, chat_id):
-            _alive(core, t)
+            core.alive(t)
     elif core.settings.server_turn and core.uplink_open:
-        _server_turn(core, t, chat_id)
+        on_vad.server_turn(core, t, chat_id)
     else:
         core.chats.kill(chat_id)
-
-
-def _server_turn(core: Core, t: float, chat_id: str) -> None:
-    """The server begins a turn by itself, from what it heard."""
-    heard = Turn(Kind.VOICE, t)
-    if not core.adopt(t, heard, chat_id):
-        return
-    if core.state is not State.LISTENING:
-        core.interrupt(t, "server", cancel=False)
-    turn = core.turn if core.turn is not None else core.begin_turn(t, Kind.VOICE)
-    turn.chat_id, turn.doubtful = heard.chat_id, heard.doubtful
-    _heard(core, t)
-    _alive(core, t)
-
-
-def _heard(core: Core, t: float) -> None:
-    """The server has the utterance."""
-    turn = core.turn
-    if turn is None:
-        return
-    turn.sent = True
-    turn.ends_by = EndsBy.SERVER
-    turn.request_t = t
-    core.enter(t, State.THINKING, t + core.settings.first_answer_s)
 
 
 def ended(core: Core, event: TurnEnded) -> None:
@@ -256,120 +222,3 @@ def refused(core: Core, event: RequestRefused) -> None:
         reason="refused",
         cancel=turn.chat_id is not None or event.code == CHAT_ALREADY_RUNNING,
     )
-
-
-# --- the server's ears ------------------------------------------------------------------------
-
-
-def speech_started(core: Core, event: ServerSpeechStarted) -> None:
-    t = event.t
-    if not core.settings.server_turn:
-        return
-    core.silent_misses = 0
-    core.server_speech = True
-    turn = core.turn
-    if core.state is State.LISTENING and turn is not None:
-        turn.speech_seen = True
-        core.deadline = core.listening_deadline(t, turn)
-        return
-    if not core.uplink_open:
-        return
-    if turn is not None:
-        sounding = core.state is State.SPEAKING or core.playback.active
-        if sounding and not core.settings.speech_interrupts:
-            return
-        # The server stops what it knows of: not a question on its way, nor speech without a chat.
-        unknown = turn.chatless or (turn.kind is Kind.ASK and turn.awaits_chat)
-        core.interrupt(t, "server", cancel=unknown)
-    core.begin_listening(t, EndsBy.SERVER, speech_seen=True)
-
-
-def speech_stopped(core: Core, event: ServerSpeechStopped) -> None:
-    if not core.settings.server_turn:
-        return
-    core.silent_misses = 0
-    core.server_speech = False
-    core.chats.request_sent()
-    if core.state is State.LISTENING:
-        _heard(core, event.t)
-
-
-# --- tools ------------------------------------------------------------------------------------
-
-
-def tools_requested(core: Core, event: ToolsRequested) -> None:
-    t = event.t
-    if not core.claim(t, event.chat_id):
-        return
-    turn = core.turn
-    if turn is None or turn.server_ended:
-        return
-    _alive(core, t)
-    if core.tools is None:
-        core.tools = ToolRound(event.chat_id)
-    calls = core.tools.add(event.calls)
-    if not calls:
-        return
-    core.emit(RunTools(event.chat_id, calls))
-    if core.state is not State.TOOL:
-        core.enter(t, State.TOOL, t + core.settings.tool_s)
-
-
-def tool_finished(core: Core, event: ToolFinished) -> None:
-    tools = core.tools
-    if core.state is not State.TOOL or tools is None or tools.chat_id != event.chat_id:
-        return
-    if tools.finished(event.output) and tools.complete:
-        submit_tools(core, event.t)
-
-
-def submit_tools(core: Core, t: float) -> None:
-    """Hand over what there is; the platform goes on with the same chat."""
-    if core.tools is None:
-        return
-    core.emit(SubmitTools(core.tools.chat_id, core.tools.take()))
-    core.enter(t, State.THINKING, core.answer_deadline(t))
-
-
-def give_up(core: Core, t: float) -> None:
-    """The deadline of a running turn has passed."""
-    turn = core.turn
-    if turn is None:
-        return
-    if core.state is State.TOOL:
-        submit_tools(core, t)
-    elif core.state is State.THINKING:
-        _no_answer(core, t, turn)
-    elif core.playback.finished:
-        core.fail(
-            t,
-            "drain_missed",
-            "The speaker did not report the end of the answer.",
-            remedy="Check the output device.",
-        )
-    else:
-        core.fail(
-            t,
-            "reply_stalled",
-            "The answer stopped in the middle.",
-            remedy="Check the network.",
-        )
-
-
-def _no_answer(core: Core, t: float, turn: Turn) -> None:
-    if not turn.sent:
-        core.fail(
-            t,
-            "offline",
-            "The platform could not be reached in time for this request.",
-            remedy="Check the network.",
-        )
-        return
-    core.silent_misses += 1
-    silent = core.silent_misses >= 2
-    core.emit(Problem(t, "no_answer", "The platform did not answer in time.", "Ask again."))
-    core.drop_turn(t, "no_answer")
-    if silent:
-        core.silent_misses = 0
-        core.reconnect(t, "no answer twice in a row")
-    core.rest(t)

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from agent.dialog import actions as act
 from agent.dialog import events as ev
 from agent.dialog.actions import State
-from tests.dialog.harness import Talk, call, kinds, only, over, problems
+from tests.dialog.harness import Talk, only, over, problems
 
 
-class TestPatience:
-    def test_the_first_event_has_fifteen_seconds(self) -> None:
-        talk = Talk().online().thinking()
-        assert talk.wait(14.9) == []
-        actions = talk.wait(0.2)
-        assert problems(actions) == ["no_answer"]
-        assert over(actions) == (False, "no_answer")
-        assert only(actions, act.CancelTurn)
-        assert talk.state is State.IDLE
-
-    def test_every_event_of_the_turn_gives_thirty_more(self) -> None:
-        talk = Talk().online().created()
-        assert talk.wait(29.0) == []
-        talk(ev.ReplyText, "c1", "well", False)
-        assert talk.wait(29.0) == []
-        assert problems(talk.wait(2.0)) == ["no_answer"]
-
-    def test_events_of_other_chats_give_none(self) -> None:
-        talk = Talk().online().created()
-        talk(ev.ReplyText, "c9", "well", False, after=20.0)
-        assert problems(talk.wait(11.0)) == ["no_answer"]
-
-    def test_a_server_that_stays_dumb_twice_is_reconnected(self) -> None:
-        talk = Talk().online().thinking()
-        assert not only(talk.wait(16.0), act.Reconnect)
-        talk.thinking()
-        assert only(talk.wait(16.0), act.Reconnect)
-        assert talk.state is State.OFFLINE
-
-    def test_a_server_that_says_anything_at_all_is_not(self) -> None:
-        talk = Talk().online()
-        for _ in range(3):
-            talk.thinking()
-            talk(ev.CommitAcknowledged)
-            assert not only(talk.wait(16.0), act.Reconnect)
-
+class TestTranscript:
     def test_an_utterance_without_words_is_not_waited_for(self) -> None:
         talk = Talk().online().thinking()
         talk(ev.CommitAcknowledged)
@@ -233,88 +196,6 @@ class TestFailures:
         assert over(talk(ev.TurnEnded, "c2")) == (False, "empty")
 
 
-class TestTools:
-    def test_all_results_go_back_in_one_message(self) -> None:
-        talk = Talk().online().created()
-        calls = (call("a"), call("b", "set_volume"))
-        actions = talk(ev.ToolsRequested, "c1", calls)
-        assert only(actions, act.RunTools) == [act.RunTools("c1", calls)]
-        assert talk.state is State.TOOL
-        assert talk(ev.ToolFinished, "c1", ev.ToolOutput("b", "2")) == []
-        assert talk(ev.ToolFinished, "c1", ev.ToolOutput("b", "again")) == []
-        assert talk(ev.ToolFinished, "c9", ev.ToolOutput("a", "other")) == []
-        actions = talk(ev.ToolFinished, "c1", ev.ToolOutput("a", "1"))
-        assert only(actions, act.SubmitTools) == [
-            act.SubmitTools("c1", (ev.ToolOutput("a", "1"), ev.ToolOutput("b", "2")))
-        ]
-        assert talk.state is State.THINKING
-        assert only(talk.packet("c1"), act.Play)
-
-    def test_a_slow_tool_becomes_an_error_text(self) -> None:
-        talk = Talk().online().tool()
-        talk(ev.ToolFinished, "c1", ev.ToolOutput("t1", "1"))
-        (submit,) = only(talk.wait(10.0), act.SubmitTools)
-        assert submit.outputs[0] == ev.ToolOutput("t1", "1")
-        assert "error" in json.loads(submit.outputs[1].output)
-        assert talk(ev.ToolFinished, "c1", ev.ToolOutput("t2", "late")) == []
-
-    def test_the_filler_plays_on_and_the_answer_follows_in_the_same_breath(self) -> None:
-        talk = Talk().online().speaking()
-        generation = talk.engine.generation
-        actions = talk(ev.ToolsRequested, "c1", (call("t1"),))
-        assert kinds(actions) == [act.RunTools, act.EnterState]
-        assert kinds(talk.packet("c1")) == [act.Play]
-        assert talk.state is State.TOOL
-        talk(ev.ToolFinished, "c1", ev.ToolOutput("t1", "1"))
-        assert kinds(talk.packet("c1")) == [act.Play, act.EnterState]
-        assert talk.engine.generation == generation
-        talk(ev.TurnEnded, "c1")
-        assert over(talk.drain()) == (True, "answered")
-
-    @pytest.mark.parametrize("drained_during_the_tool", [False, True])
-    def test_a_filler_that_was_ended_is_heard_out_before_the_answer(
-        self, drained_during_the_tool: bool
-    ) -> None:
-        talk = Talk().online().speaking()
-        talk(ev.ReplyAudioEnded, "c1")
-        talk(ev.ToolsRequested, "c1", (call("t1"),))
-        actions = []
-        if drained_during_the_tool:
-            talk.drain()
-            assert talk.state is State.TOOL
-        talk(ev.ToolFinished, "c1", ev.ToolOutput("t1", "1"))
-        actions += talk.packet("c1")
-        if not drained_during_the_tool:
-            assert only(actions, act.Play) == []
-            actions += talk.drain()
-        assert kinds(only(actions, act.BeginPlayback, act.Play)) == [act.BeginPlayback, act.Play]
-        talk(ev.TurnEnded, "c1")
-        assert over(talk.drain()) == (True, "answered")
-
-    def test_a_repeated_request_runs_nothing_twice(self) -> None:
-        talk = Talk().online().tool()
-        assert talk(ev.ToolsRequested, "c1", (call("t1"), call("t2"))) == []
-        for number in ("t1", "t2"):
-            talk(ev.ToolFinished, "c1", ev.ToolOutput(number, "1"))
-        assert talk(ev.ToolsRequested, "c1", (call("t1"), call("t2"))) == []
-        assert talk.state is State.THINKING
-        assert only(talk(ev.ToolsRequested, "c1", (call("t3"),)), act.RunTools)
-
-    def test_an_interrupt_drops_the_results(self) -> None:
-        talk = Talk().online().tool()
-        actions = talk(ev.Stop)
-        assert only(actions, act.CancelTurn)
-        for number in ("t1", "t2"):
-            assert talk(ev.ToolFinished, "c1", ev.ToolOutput(number, "1")) == []
-
-    def test_a_turn_may_end_while_its_tools_run(self) -> None:
-        talk = Talk().online().speaking()
-        talk(ev.ToolsRequested, "c1", (call("t1"),))
-        talk(ev.TurnEnded, "c1")
-        assert talk.state is State.SPEAKING
-        assert over(talk.drain()) == (True, "answered")
-
-
 class TestPrologue:
     def test_it_is_heard_and_is_no_turn(self) -> None:
         talk = Talk(prologue=True).online()
@@ -341,121 +222,3 @@ class TestPrologue:
         talk(ev.SpeechEnd, talk.now, "silence", after=1.0)
         assert only(talk.packet("", after=5.0), act.Play) == []
         assert talk.state is State.THINKING
-
-
-class TestServerVad:
-    def test_a_turn_in_free_talk(self) -> None:
-        talk = Talk(turn="server_vad")
-        talk(ev.LinkConnecting)
-        assert talk(ev.LinkReady) == [
-            act.EnterState(talk.now, State.IDLE),
-            act.OpenUplink(preroll=False),
-        ]
-        assert kinds(talk(ev.ServerSpeechStarted)) == [act.EnterState]
-        assert talk.state is State.LISTENING
-        assert kinds(talk(ev.ServerSpeechStopped, after=1.0)) == [act.EnterState]
-        assert talk.state is State.THINKING
-        talk(ev.TurnCreated, "c1")
-        talk.packet("c1")
-        assert talk.state is State.SPEAKING
-
-    def test_the_devices_own_endpointer_decides_nothing(self) -> None:
-        talk = Talk(turn="semantic_vad", barge_in="confirmed").online()
-        assert talk(ev.SpeechStart, talk.now) == []
-        talk.listening()
-        assert talk(ev.SpeechEnd, talk.now, "silence") == []
-        assert talk.state is State.LISTENING
-
-    def test_a_turn_may_begin_without_vad_events(self) -> None:
-        talk = Talk(turn="server_vad").online()
-        talk(ev.TurnCreated, "c1")
-        assert talk.state is State.THINKING
-        assert only(talk.packet("c1"), act.Play)
-
-    @pytest.mark.parametrize("barge_in", ["off", "button"])
-    def test_half_duplex_hears_nothing_while_it_speaks(self, barge_in: str) -> None:
-        talk = Talk(turn="server_vad", barge_in=barge_in).online().created()
-        assert only(talk.packet("c1"), act.AbandonUplink)
-        assert talk(ev.ServerSpeechStarted) == []
-        talk(ev.TurnEnded, "c1")
-        assert not only(talk.drain(), act.OpenUplink)
-        assert only(talk.wait(0.3), act.OpenUplink) == [act.OpenUplink(preroll=False)]
-
-    @pytest.mark.parametrize("barge_in", ["confirmed", "instant"])
-    def test_speech_the_server_hears_interrupts(self, barge_in: str) -> None:
-        talk = Talk(turn="server_vad", barge_in=barge_in).online().speaking()
-        assert talk.engine.uplink_open
-        actions = talk(ev.ServerSpeechStarted)
-        assert kinds(actions) == [
-            act.CutPlayback,
-            act.Interrupted,
-            act.TurnOver,
-            act.EnterState,
-        ]
-        assert talk.state is State.LISTENING
-        assert talk(ev.TurnCanceled, 1) == []
-        assert only(talk.packet("c1"), act.Play) == []
-
-    @pytest.mark.parametrize("barge_in", ["confirmed", "instant"])
-    def test_or_its_cancel_does_whichever_comes_first(self, barge_in: str) -> None:
-        talk = Talk(turn="server_vad", barge_in=barge_in).online().speaking()
-        assert only(talk(ev.TurnCanceled, 1), act.Interrupted)
-        assert talk.state is State.LISTENING
-        assert talk(ev.ServerSpeechStarted) == []
-        talk(ev.ServerSpeechStopped)
-        assert talk.state is State.THINKING
-
-    def test_with_keywords_only_the_cancel_cuts(self) -> None:
-        talk = Talk(turn="server_vad", barge_in="keyword").online().speaking()
-        assert talk(ev.ServerSpeechStarted) == []
-        assert talk(ev.ServerSpeechStopped) == []
-        assert only(talk(ev.TurnCanceled, 1), act.CutPlayback)
-        assert talk.state is State.IDLE, "the keyword has been spoken already"
-
-    def test_who_goes_on_while_the_server_thinks_is_listened_to(self) -> None:
-        talk = Talk(turn="server_vad").online().created()
-        actions = talk(ev.ServerSpeechStarted)
-        assert over(actions) == (False, "interrupted")
-        assert talk.state is State.LISTENING
-
-    def test_a_turn_the_server_begins_over_the_answer_is_taken(self) -> None:
-        talk = Talk(turn="server_vad", barge_in="keyword").online().speaking()
-        talk(ev.TurnEnded, "c1")
-        actions = talk(ev.TurnCreated, "c2")
-        assert over(actions) == (False, "interrupted")
-        assert talk.state is State.THINKING
-        assert only(talk.packet("c2"), act.Play)
-
-    def test_a_cancelled_utterance_does_not_come_back_as_a_turn(self) -> None:
-        talk = Talk(turn="server_vad").online().thinking()
-        talk(ev.Stop)
-        assert talk(ev.TurnCreated, "old") == []
-        assert talk.state is State.IDLE
-        talk(ev.TurnCanceled, 2)
-        talk(ev.TurnCreated, "new")
-        assert talk.state is State.THINKING
-
-    def test_a_press_without_words_goes_back_to_idle_with_open_ears(self) -> None:
-        talk = Talk(turn="server_vad").online()
-        assert kinds(talk(ev.Listen, "button")) == [act.EnterState]
-        assert over(talk.wait(8.0)) == (False, "no_speech")
-        assert talk.engine.uplink_open
-
-    @pytest.mark.parametrize("kind", [ev.Ask, ev.Say])
-    def test_what_the_server_does_not_know_yet_is_cancelled_by_us(self, kind: type) -> None:
-        talk = Talk(turn="server_vad").online()
-        talk(kind, "hello")
-        assert only(talk(ev.ServerSpeechStarted), act.CancelTurn)
-        assert talk.state is State.LISTENING
-        if kind is ev.Ask:
-            assert talk(ev.TurnCreated, "old") == []
-            assert talk.state is State.LISTENING
-
-    def test_a_cancel_no_longer_doubts_the_utterance_that_follows_it(self) -> None:
-        talk = Talk(turn="server_vad").online().thinking()
-        talk(ev.Listen, "button")
-        assert talk(ev.TurnCreated, "old") == []
-        talk(ev.ServerSpeechStarted)
-        talk(ev.ServerSpeechStopped, after=0.5)
-        talk(ev.TurnCreated, "new")
-        assert only(talk.packet("new"), act.Play)
