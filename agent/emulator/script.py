@@ -67,6 +67,10 @@ class Switches:
     pad_last_frame: bool = True
     unknown_conversation: str = "error"
     most_refusals: int = 50
+    missing_ids: str = "accept"
+    workflow_id: str = "accept"
+    longest_session_s: float = 0.0
+    token_expiry: str = "keep"
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -81,6 +85,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "subscriptions": ("filter", "ignore"),
     "unknown_conversation": ("error", "create"),
     "audio": ("speech", "tone"),
+    "missing_ids": ("accept", "refuse"),
+    "workflow_id": ("accept", "refuse"),
+    "token_expiry": ("keep", "close"),
 }
 """The words that a key of that name may have."""
 

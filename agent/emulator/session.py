@@ -18,7 +18,6 @@ from agent.coze.events import (
     Cleared,
     SpeechStarted,
     SpeechStopped,
-    WireError,
 )
 from agent.coze.uplink import (
     AudioAppend,
@@ -31,7 +30,6 @@ from agent.coze.uplink import (
     MessageCreate,
     SubmitToolOutputs,
     Uplink,
-    parse_uplink,
 )
 from agent.emulator.config import default_config, echo, merge
 from agent.emulator.conversations import Conversation
@@ -39,13 +37,14 @@ from agent.emulator.fields import Refusal, invalid
 from agent.emulator.hearing import Hearing
 from agent.emulator.line import Line
 from agent.emulator.listener import Listener, Paused, Started, Stopped
+from agent.emulator.receiver import Receiver
 from agent.emulator.service import Service
 from agent.emulator.speech import SILENT_MESSAGE, Speech
 from agent.emulator.tokens import Grant
 from agent.emulator.transcript import interrupts
 from agent.emulator.turn import Question, Turn
 from audio import opus
-from audio.errors import AudioError, LibraryMissing
+from audio.errors import LibraryMissing
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +59,18 @@ _LONGEST_MESSAGE = 32_768
 _ITEM_TYPES = ("text", "file", "image", "audio")
 
 
-class ChatSession:
+class ChatSession(Receiver):
     """One connection to ``/v1/chat``.
 
-    ``receive`` takes the frames one after the other; answers, speech and hearing go on in tasks
-    of their own. ``refusals`` counts the refused frames since the last accepted one.
+    Frames are handled one after the other; answers, speech and hearing go on in tasks of their own.
     """
 
     def __init__(self, service: Service, line: Line, grant: Grant, bot_id: str) -> None:
+        switches = service.script.switches
+        super().__init__(line, switches)
         self._service = service
-        self._line = line
         self._grant = grant
         self._bot_id = bot_id
-        switches = service.script.switches
-        self._switches = switches
         self._config = default_config(switches.default_silence_ms)
         self._listener = Listener(self._config, vad=switches.vad)
         self._hearing = Hearing(service, line, self._watch_words, self._answer_speech)
@@ -82,29 +79,10 @@ class ChatSession:
         self._output: asyncio.Task[None] | None = None
         # Socket and hearing both begin and end turns; one at a time.
         self._floor = asyncio.Lock()
-        self.refusals = 0
 
     async def open(self) -> None:
         """The first frame."""
         await self._line.send(ChatCreated())
-
-    async def receive(self, frame: str | bytes) -> None:
-        """Handle one frame. Whatever is wrong with it is answered by one ``error``."""
-        try:
-            event = parse_uplink(frame)
-            if not isinstance(event, Uplink):
-                raise Refusal(f"invalid parameter: unknown event_type {event.type!r}")
-            await self._handle(event, frame)
-            self.refusals = 0
-        except WireError as error:
-            self.refusals += 1
-            await self._line.refuse(Refusal(f"invalid parameter: {error}"), frame)
-        except Refusal as refusal:
-            self.refusals += 1
-            await self._line.refuse(refusal, frame)
-        except AudioError as error:
-            self.refusals += 1
-            await self._line.refuse(Refusal(str(error), 5000), frame)
 
     async def close(self) -> None:
         """Stop everything; the conversation is free for the next connection."""
@@ -112,7 +90,7 @@ class ChatSession:
         await self._halt()
 
     async def _handle(self, event: Uplink, frame: str | bytes) -> None:
-        echoed = event.id if self._switches.ack_ids == "echo" else ""
+        echoed = self._echoed(event)
         match event:
             case AudioAppend():
                 await self._append(event.audio)

@@ -1,0 +1,54 @@
+"""What every session does with a frame: read it, handle it, answer whatever is wrong with it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from agent.coze.frame import WireError
+from agent.coze.uplink import Uplink, parse_uplink
+from agent.emulator.fields import Refusal
+from agent.emulator.line import Line
+from agent.emulator.script import Switches
+from audio.errors import AudioError
+
+
+class Receiver(ABC):
+    """Takes the frames of one connection, one after the other.
+
+    Whatever is wrong with a frame is answered by one ``error`` that carries it, and changes
+    nothing. ``refusals`` counts the refused frames since the last accepted one.
+    """
+
+    def __init__(self, line: Line, switches: Switches) -> None:
+        self._line = line
+        self._switches = switches
+        self.refusals = 0
+
+    async def receive(self, frame: str | bytes) -> None:
+        """Handle one frame."""
+        try:
+            event = parse_uplink(frame)
+            if not isinstance(event, Uplink):
+                raise Refusal(f"invalid parameter: unknown event_type {event.type!r}")
+            if not event.id and self._switches.missing_ids == "refuse":
+                raise Refusal("invalid parameter: id is missing")
+            await self._handle(event, frame)
+            self.refusals = 0
+        except WireError as error:
+            await self._refuse(Refusal(f"invalid parameter: {error}"), frame)
+        except Refusal as refusal:
+            await self._refuse(refusal, frame)
+        except AudioError as error:
+            await self._refuse(Refusal(str(error), 5000), frame)
+
+    @abstractmethod
+    async def _handle(self, event: Uplink, frame: str | bytes) -> None:
+        """Do what the event asks for. Raises ``Refusal``."""
+
+    async def _refuse(self, refusal: Refusal, frame: str | bytes) -> None:
+        self.refusals += 1
+        await self._line.refuse(refusal, frame)
+
+    def _echoed(self, event: Uplink) -> str:
+        """The id of an acknowledgement; empty for a fresh one."""
+        return event.id if self._switches.ack_ids == "echo" else ""
