@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from agent.emulator.plan import LEVELS, LICENCES, CallbackPolicy, Plan
 from agent.emulator.tokens import TokenPolicy
 from agent.errors import ConfigError
 
@@ -67,6 +68,14 @@ class Switches:
     pad_last_frame: bool = True
     unknown_conversation: str = "error"
     most_refusals: int = 50
+    quota_form: str = "error"
+    quota_code: int = 4011
+    quota_mid_turn: str = "failed"
+    unreported_entity: str = "wait"
+    limitation_reply: str = "wrapped"
+    limitation_update: str = "none"
+    bill_reply: str = "table"
+    user_configs: str = "replace"
     missing_ids: str = "accept"
     workflow_id: str = "accept"
     longest_session_s: float = 0.0
@@ -85,6 +94,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "subscriptions": ("filter", "ignore"),
     "unknown_conversation": ("error", "create"),
     "audio": ("speech", "tone"),
+    "quota_form": ("error", "failed", "upgrade"),
+    "quota_mid_turn": ("failed", "error", "finish"),
+    "unreported_entity": ("wait", "refuse"),
+    "limitation_reply": ("wrapped", "flat"),
+    "limitation_update": ("none", "info"),
+    "bill_reply": ("table", "sample"),
+    "user_configs": ("replace", "add"),
+    "level": LEVELS,
+    "voice_licence": LICENCES,
+    "reach": ("loopback", "private", "any"),
     "missing_ids": ("accept", "refuse"),
     "workflow_id": ("accept", "refuse"),
     "token_expiry": ("keep", "close"),
@@ -92,7 +111,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """The words that a key of that name may have."""
 
 _AT_MOST = {"late_deltas": 5, "idle_close_code": 4999, "tail_ms": 5000, "speed": 1000.0}
-_ABOVE_ZERO = ("speed", "delivery", "nth", "most_refusals")
+_ABOVE_ZERO = ("speed", "delivery", "nth", "most_refusals", "quota_code", "attempts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +196,8 @@ class Script:
     switches: Switches = field(default_factory=Switches)
     tokens: Tokens = field(default_factory=Tokens)
     bot: Bot = field(default_factory=Bot)
+    plan: Plan = field(default_factory=Plan)
+    callbacks: CallbackPolicy = field(default_factory=CallbackPolicy)
 
 
 class Prompter:
