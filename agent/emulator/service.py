@@ -78,7 +78,7 @@ class Service:
         self.issued = Tokens(self.store)
         # Not self.now itself: who replaces the clock later means all of us.
         self.access = Access(self.tokens, self.issued, lambda: self.now())
-        self.conversations = Conversations(self.ids)
+        self.conversations = Conversations(self.ids, self.store, lambda: self.now())
         self.prompter = Prompter(self.script.answer)
 
     async def delay(self, ms: float) -> None:

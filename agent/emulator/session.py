@@ -230,7 +230,9 @@ class ChatSession(Receiver):
         if event.content_type == "object_string":
             text = text_of_items(event.content)
         if event.role == "assistant":
-            self._own_conversation().remember("assistant", text)
+            self._service.conversations.insert(
+                self._own_conversation(), "assistant", event.content, event.content_type
+            )
             return
         await self._begin(Question(text, event.content, event.content_type), 3)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.coze.events import AudioDelta, Message, SentenceStart
+from agent.coze.events import AudioDelta, Downlink, Message, SentenceStart
 from agent.emulator.audio_out import AudioEncoder, Piece
-from agent.emulator.line import Line
 from agent.emulator.pacer import Pacer
 from agent.emulator.service import Service, sleep_until
 
@@ -21,6 +20,13 @@ SILENT_MESSAGE = Message("0", "0", "0", content_type="audio", chat_id="0", secti
 
 _TONE_RATE = 24000
 _TONE_MS_PER_LETTER = 60
+
+
+class Sink(Protocol):
+    """Where the events go: the line of a connection, or the stream of a request."""
+
+    async def send(self, *events: Downlink) -> None:
+        """Send events that belong together."""
 
 
 @dataclass(slots=True)
@@ -39,7 +45,7 @@ class Speech:
     """
 
     def __init__(
-        self, service: Service, line: Line, config: dict[str, Any], *, tone: bool = False
+        self, service: Service, line: Sink, config: dict[str, Any], *, tone: bool = False
     ) -> None:
         """``config`` is a validated ``output_audio``; ``tone`` replaces the voice by a beep."""
         switches = service.script.switches
@@ -104,6 +110,23 @@ class Speech:
     def _render(self, text: str) -> list[Piece]:
         samples, rate = _beep(text) if self._tone else self._service.brain.speak(text)
         return self._encoder.sentence(samples, rate)
+
+
+class Silence:
+    """The audio of an answer that is only read."""
+
+    def say(self, text: str, message: Message) -> None:
+        """Say nothing."""
+
+    def finish(self) -> None:
+        """Nothing follows."""
+
+    async def run(self) -> None:
+        """Send nothing."""
+
+    def leftovers(self, most: int) -> list[AudioDelta]:
+        """None."""
+        return []
 
 
 def _beep(text: str) -> tuple[NDArray[np.int16], int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from agent.emulator import accounts, issued
+from agent.emulator import accounts, conversations, history, issued
 
 TABLES: tuple[str, ...] = (
     accounts.SCHEMA,
     issued.SCHEMA,
+    conversations.SCHEMA,
+    history.SCHEMA,
 )

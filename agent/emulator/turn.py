@@ -29,10 +29,9 @@ from agent.coze.uplink import ToolResult
 from agent.emulator.brain.answer import Answer, ToolRequest
 from agent.emulator.conversations import Conversation
 from agent.emulator.fields import Refusal
-from agent.emulator.line import Line
 from agent.emulator.script import ScriptedAnswer
 from agent.emulator.service import Service, sleep_until
-from agent.emulator.speech import Speech
+from agent.emulator.speech import Silence, Sink, Speech
 
 _FINISHED = json.dumps(
     {
@@ -59,13 +58,14 @@ class Question:
 class Turn:
     """One chat. ``run`` it as a task; cancelling the task stops it within one frame.
 
-    ``config`` is the validated session configuration at its beginning.
+    ``config`` is the validated session configuration at its beginning; where its ``output_audio``
+    is None the answer has no sound. ``chat`` is the state last told.
     """
 
     def __init__(
         self,
         service: Service,
-        line: Line,
+        line: Sink,
         config: dict[str, Any],
         bot_id: str,
         conversation: Conversation,
@@ -80,12 +80,13 @@ class Turn:
         self._memory = conversation.memory if self._saved else dict(conversation.memory)
         self._scripted = service.prompter.find(question.text)
         tone = self._scripted is not None and self._scripted.audio == "tone"
-        self._speech = Speech(service, line, config["output_audio"], tone=tone)
+        output = config["output_audio"]
+        self._speech = Speech(service, line, output, tone=tone) if output else Silence()
         self._random = random.Random(f"{service.seed} {question.text}")
         self._said: list[str] = []
         self._calls: tuple[ToolCall, ...] = ()
         self._outputs: asyncio.Future[tuple[ToolResult, ...]] | None = None
-        self._chat = Chat(
+        self.chat = Chat(
             id=service.ids.number(),
             conversation_id=conversation.id,
             bot_id=bot_id,
@@ -94,22 +95,32 @@ class Turn:
             meta_data=self._meta,
             usage=Usage(),
         )
+        self._conversation.bot_id = self._conversation.bot_id or bot_id
 
     @property
     def chat_id(self) -> str:
         """The id of the chat."""
-        return self._chat.id
+        return self.chat.id
 
     async def run(self) -> None:
         """From the question to the last event of the turn."""
+        try:
+            await self._run()
+        except (asyncio.CancelledError, ConnectionError):
+            self._become("canceled")
+            raise
+        finally:
+            if self._saved and not self._conversation.deleted:
+                self._service.conversations.save(self._conversation)
+
+    async def _run(self) -> None:
         question = self._message("question", self._question.content, role="user")
         question = replace(question, content_type=self._question.content_type)
+        self._keep(question)
         await self._line.send(MessageCompleted(question))
-        await self._line.send(TurnCreated(self._in("created")))
-        await self._line.send(TurnInProgress(self._in("in_progress")))
+        await self._line.send(TurnCreated(self._become("created")))
+        await self._line.send(TurnInProgress(self._become("in_progress")))
         scripted = self._scripted
-        if self._saved:
-            self._conversation.remember("user", self._question.text)
         if scripted is not None and scripted.silent:
             await asyncio.Event().wait()
         if scripted is not None and scripted.fail is not None:
@@ -121,15 +132,13 @@ class Turn:
             message = await self._converse(scripted)
             self._speech.finish()
         await self._service.delay(self._service.script.timing.completed_ms)
-        if self._saved:
-            self._conversation.remember("assistant", " ".join(self._said))
-        await self._line.send(AudioCompleted(_as_audio(message)), TurnCompleted(self._completed()))
+        self._memory["said"] = " ".join(self._said)
+        completed = self._become("completed", completed_at=int(time.time()), usage=self._usage())
+        await self._line.send(AudioCompleted(_as_audio(message)), TurnCompleted(completed))
 
     async def fail(self, code: int, msg: str) -> None:
         """Tell that the turn failed."""
-        failed = replace(
-            self._in("failed"), failed_at=int(time.time()), last_error=LastError(code, msg)
-        )
+        failed = self._become("failed", failed_at=int(time.time()), last_error=LastError(code, msg))
         await self._line.send(TurnFailed(failed))
 
     def check(self, chat_id: str, outputs: tuple[ToolResult, ...]) -> None:
@@ -158,7 +167,9 @@ class Turn:
     def noise(self) -> tuple[AudioCompleted, TurnCompleted]:
         """What a server that goes on about a cancelled turn would send."""
         message = self._message("answer", "")
-        canceled = replace(self._completed(), status="canceled")
+        canceled = replace(
+            self.chat, status="canceled", completed_at=int(time.time()), usage=self._usage()
+        )
         return AudioCompleted(_as_audio(message)), TurnCompleted(canceled)
 
     async def _converse(self, scripted: ScriptedAnswer | None) -> Message:
@@ -218,10 +229,11 @@ class Turn:
         for _, sentence in ends:
             self._speech.say(sentence, _as_audio(message))
         await sleep_until(due + service.seconds(timing.verbose_ms))
+        self._keep(message)
         await self._line.send(MessageDelta(replace(message, content="")), MessageCompleted(message))
         if verbose:
             await service.delay(timing.verbose_ms)
-            await self._line.send(MessageCompleted(self._message("verbose", _FINISHED)))
+            await self._tell_of("verbose", _FINISHED)
         return message
 
     async def _request(self, requests: list[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -232,37 +244,51 @@ class Turn:
         )
         for name, arguments in requests:
             content = _json({"name": name, "arguments": arguments})
-            await self._line.send(MessageCompleted(self._message("function_call", content)))
+            await self._tell_of("function_call", content)
         self._outputs = asyncio.get_running_loop().create_future()
-        waiting = replace(self._in("requires_action"), tool_calls=self._calls)
+        waiting = self._become("requires_action", tool_calls=self._calls)
         await self._line.send(RequiresAction(waiting))
         results = {result.tool_call_id: result.output for result in await self._outputs}
         outputs = [results[call.id] for call in self._calls]
         for output in outputs:
-            await self._line.send(MessageCompleted(self._message("tool_output", output)))
-        await self._line.send(TurnInProgress(self._in("in_progress")))
+            await self._tell_of("tool_output", output)
+        await self._line.send(TurnInProgress(self._become("in_progress")))
         return outputs
+
+    async def _tell_of(self, type: str, content: str) -> None:
+        """Send a message that comes in one piece."""
+        message = self._message(type, content)
+        self._keep(message)
+        await self._line.send(MessageCompleted(message))
+
+    def _keep(self, message: Message) -> None:
+        if self._saved:
+            self._service.conversations.keep(self._conversation, message)
 
     def _message(self, type: str, content: str, role: str = "assistant") -> Message:
         return Message(
             id=self._service.ids.number(),
-            conversation_id=self._chat.conversation_id,
-            bot_id=self._chat.bot_id,
+            conversation_id=self.chat.conversation_id,
+            bot_id=self.chat.bot_id,
             role=role,
             type=type,
             content=content,
-            chat_id=self._chat.id,
-            section_id=self._chat.section_id,
+            chat_id=self.chat.id,
+            section_id=self.chat.section_id,
             meta_data=self._meta,
         )
 
-    def _in(self, status: str) -> Chat:
-        return replace(self._chat, status=status)
+    def _become(self, status: str, **changes: Any) -> Chat:
+        """The chat in its next state, which is stored where the history is."""
+        self.chat = replace(self.chat, **{"status": status, "tool_calls": (), **changes})
+        # A chat that was only just created is in progress before anybody could ask for it.
+        if self._saved and status != "created" and not self._conversation.deleted:
+            self._service.conversations.history.note(self.chat)
+        return self.chat
 
-    def _completed(self) -> Chat:
+    def _usage(self) -> Usage:
         spent = tokens(self._question.text) + 8, tokens(" ".join(self._said))
-        usage = Usage(token_count=sum(spent), output_count=spent[1], input_count=spent[0])
-        return replace(self._in("completed"), completed_at=int(time.time()), usage=usage)
+        return Usage(token_count=sum(spent), output_count=spent[1], input_count=spent[0])
 
 
 def text_deltas(text: str, rng: random.Random) -> list[str]:
