@@ -22,7 +22,7 @@ from agent.compose import compose
 from agent.config import Config
 from agent.control import ControlServer
 from agent.dialog import events as ev
-from agent.dialog.actions import Action, State
+from agent.dialog.actions import Action, EnterState, State
 from agent.dialog.events import Event
 from agent.errors import (
     EXIT_AUDIO,
@@ -47,6 +47,8 @@ log = logging.getLogger("talkbox")
 
 # How long a polite end may take: the fade, the goodbye, the saved state (contract: 2 s in all).
 GOODBYE_S = 0.3
+
+TURN_STATES = frozenset({State.LISTENING, State.THINKING, State.SPEAKING, State.TOOL})
 
 Observer = Callable[["Daemon", float], None]
 
@@ -226,6 +228,8 @@ class Daemon:
             self._draining = False
 
     def _do(self, action: Action, now: float) -> None:
+        if isinstance(action, EnterState):
+            self.parts.link.talking(action.state in TURN_STATES, now)
         self._performer.perform(action, now)
         self.reporter.action(action)
         if self._once is not None:

@@ -23,6 +23,14 @@ log = logging.getLogger("talkbox.link")
 # After the last word of a conversation the next one is likely: a lost line is wanted back at once.
 ACTIVE_S = 120.0
 
+# (ping every, dead without a pong after), seconds. In conversation a dead line is noticed within
+# 5 s; while nobody talks the platform's documented 15 s are enough.
+KEEPALIVE_TALKING = (2.0, 3.0)
+KEEPALIVE_RESTING = (15.0, 10.0)
+
+# Codes and HTTP statuses of a service that has too much to do: everybody waits longer.
+BUSY_CODES = frozenset({"4009", "4013", "4020", "429", "503", "1013"})
+
 
 class Watcher(Protocol):
     """Who is told about failures; may raise to end the daemon."""
@@ -58,6 +66,7 @@ class Link:
         self._failures = 0
         self._error: TalkboxError | None = None
         self._ready = False
+        self._keepalive = KEEPALIVE_RESTING
         self._last_word: float | None = None
         self._said_down = True
         self._blocked_until: float | None = None
@@ -75,6 +84,14 @@ class Link:
     def session(self) -> Session:
         """The protocol session, for its counters and its conversation id."""
         return self._session
+
+    def talking(self, on: bool, t: float) -> None:
+        """Whether a turn runs: then a dead line has to be noticed quickly."""
+        wanted = KEEPALIVE_TALKING if on else KEEPALIVE_RESTING
+        if wanted != self._keepalive:
+            self._keepalive = wanted
+            if self._socket is not None:
+                self._socket.keepalive(*wanted, t)
 
     # --- opening and closing -------------------------------------------------------------------
 
@@ -153,6 +170,7 @@ class Link:
                 case Received():
                     self._carry_out(self._session.received(event.data, t), t)
                 case Opened():
+                    socket.keepalive(*self._keepalive, t)
                     self._carry_out(self._session.opened(t), t)
                 case Closed():
                     self._lost(t, event)
@@ -171,7 +189,8 @@ class Link:
         error = self._error or closed.error
         if error is None:
             what = f"the platform closed the connection (code {closed.code}"
-            error = ServiceUnreachable(what + (f", {closed.reason})" if closed.reason else ")"))
+            what += f", {closed.reason})" if closed.reason else ")"
+            error = ServiceUnreachable(what, code=str(closed.code))
         self._failed(t, error, lost=was_ready)
 
     def _failed(self, t: float, error: TalkboxError, lost: bool = False) -> None:
@@ -196,6 +215,8 @@ class Link:
     def _kind(self, t: float, error: TalkboxError) -> Kind:
         if isinstance(error, Permanent):
             return "permanent"
+        if error.code in BUSY_CODES:
+            return "busy"
         recent = self._last_word is None or t - self._last_word < ACTIVE_S
         return "active" if recent else "idle"
 

@@ -14,7 +14,7 @@ from agent.coze.socketevents import Closed, Opened, Received, SocketEvent
 from agent.coze.target import Target
 from agent.dialog.events import Event
 from agent.errors import NotPermitted, ServiceUnreachable, TalkboxError
-from agent.link import Link
+from agent.link import KEEPALIVE_RESTING, KEEPALIVE_TALKING, Link
 
 CREATED = '{"event_type":"chat.created","id":"1","detail":{"logid":"L"}}'
 UPDATED = '{"event_type":"chat.updated","id":"2","data":{},"detail":{"logid":"L"}}'
@@ -27,6 +27,7 @@ class FakeSocket:
         self.inbox: list[SocketEvent] = []
         self.sent: list[tuple[str, bool]] = []
         self.closed_with: tuple[int, str] | None = None
+        self.pings: list[tuple[float, float]] = []
         self.started = False
 
     def start(self, t: float) -> None:
@@ -39,6 +40,9 @@ class FakeSocket:
     def send(self, text: str, *, droppable: bool = False, t: float) -> bool:
         self.sent.append((text, droppable))
         return True
+
+    def keepalive(self, ping: float, pong: float, t: float) -> None:
+        self.pings.append((ping, pong))
 
     def flush(self) -> None:
         pass
@@ -207,3 +211,29 @@ def test_the_conversation_is_asked_for_again_after_a_reconnect() -> None:
     world.ready(2.0)
     update = json.loads(world.sockets[-1].sent[0][0])
     assert update["data"]["chat_config"]["conversation_id"] == "7512345"
+
+
+def test_a_dead_line_is_looked_for_harder_while_somebody_talks() -> None:
+    world = World()
+    world.ready()
+    world.link.talking(True, 1.0)
+    world.link.talking(True, 1.1)
+    world.link.talking(False, 2.0)
+    assert world.sockets[0].pings == [
+        KEEPALIVE_RESTING,
+        KEEPALIVE_TALKING,
+        KEEPALIVE_RESTING,
+    ]
+    world.link.talking(True, 3.0)
+    world.link.reconnect("test", 4.0)
+    world.link.pump(4.0)
+    world.ready(4.0)
+    assert world.sockets[-1].pings == [KEEPALIVE_TALKING]
+
+
+def test_a_busy_service_is_given_more_time() -> None:
+    world = World()
+    world.link.open(0.0)
+    world.sockets[-1].inbox.append(Closed(1006, "", ServiceUnreachable("x", code="503"), 0.0))
+    world.link.pump(0.0)
+    assert world.retries[0] >= 2.0
