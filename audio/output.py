@@ -46,7 +46,7 @@ class OutputBuffer:
         self._step = 1.0 / self._fade
 
         self.tap: Ring | None = None
-        """Where every played block is copied to, for those who record; full, it drops the newest."""
+        """Every played block is copied there, for those who record; full, it drops the newest."""
 
         # Written by the producer, read by the callback.
         self._cut_mark = 0

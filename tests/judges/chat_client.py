@@ -45,7 +45,7 @@ class Handler(AsyncWebsocketsChatEventHandler):
             elif name == "error":
                 self.transcript["errors"].append(str(event.data))
 
-        return {kind: note for kind in WebsocketsEventType}
+        return dict.fromkeys(WebsocketsEventType, note)
 
 
 async def main(mode: str, base: str, wav: str | None) -> None:
