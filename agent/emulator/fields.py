@@ -7,11 +7,16 @@ from typing import Any
 
 Check = Callable[[str, Any], None]
 
+_INT32 = (1 << 31) - 1
+_LONGEST_MSG = 500
+
 
 class Refusal(Exception):
     """A request that is refused: the platform's ``code`` (4000: bad parameter) and ``msg``."""
 
     def __init__(self, msg: str, code: int = 4000) -> None:
+        # Keys of a client stand in it, and they may be megabytes.
+        msg = msg if len(msg) <= _LONGEST_MSG else msg[:_LONGEST_MSG] + "…"
         super().__init__(msg)
         self.msg = msg
         self.code = code
@@ -41,23 +46,26 @@ def flag(path: str, value: Any) -> None:
 
 
 def one_of(*allowed: Any) -> Check:
-    """One of a few values; ``true`` does not pass for 1."""
+    """One of a few values of their own type; where one of them is a float, any number is."""
+    kinds = {type(item) for item in allowed}
+    if float in kinds:
+        kinds.add(int)
 
     def check(path: str, value: Any) -> None:
-        if isinstance(value, bool) or value not in allowed:
+        if type(value) not in kinds or value not in allowed:
             raise invalid(path, "one of " + ", ".join(str(item) for item in allowed))
 
     return check
 
 
-def whole(low: int, high: int | None = None) -> Check:
+def whole(low: int, high: int = _INT32) -> Check:
     """An integer from ``low`` to ``high``, both allowed."""
 
     def check(path: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
             raise invalid(path, "an integer")
-        if value < low or (high is not None and value > high):
-            raise invalid(path, _span(low, high))
+        if not low <= value <= high:
+            raise invalid(path, f"from {low} to {high}")
 
     return check
 
@@ -70,7 +78,7 @@ def real(low: float, high: float) -> Check:
             raise invalid(path, "a number")
         # A NaN compares false with everything, so the test is written to refuse it.
         if not low <= value <= high:
-            raise invalid(path, _span(low, high))
+            raise invalid(path, f"from {low} to {high}")
 
     return check
 
@@ -105,7 +113,3 @@ def mapping(path: str, value: Any) -> None:
     """A JSON object of any content."""
     if not isinstance(value, Mapping):
         raise invalid(path, "an object")
-
-
-def _span(low: float, high: float | None) -> str:
-    return f"at least {low}" if high is None else f"from {low} to {high}"

@@ -80,6 +80,18 @@ class Switches:
     workflow_id: str = "accept"
     longest_session_s: float = 0.0
     token_expiry: str = "keep"
+    before_update: str = "wav"
+    client_vad: str = "accept"
+    user_language: str = "both"
+    starred_fields: str = "accept"
+    spoken_order: str = "question_first"
+    vad_buffer_events: str = "ignore"
+    transcription_content: bool = False
+    speech_sentence_start: bool = True
+    one_way_codecs: str = "documented"
+    input_change: str = "accept"
+    pcm_pieces: str = "irregular"
+    prologue_events: str = "audio"
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -91,7 +103,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "vad": ("webrtc", "energy"),
     "bad_bot": ("http", "event"),
     "device_id": ("any", "digits"),
-    "subscriptions": ("filter", "ignore"),
+    "subscriptions": ("filter", "ignore", "strict"),
     "unknown_conversation": ("error", "create"),
     "audio": ("speech", "tone"),
     "quota_form": ("error", "failed", "upgrade"),
@@ -107,6 +119,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "missing_ids": ("accept", "refuse"),
     "workflow_id": ("accept", "refuse"),
     "token_expiry": ("keep", "close"),
+    "before_update": ("wav", "refuse", "ignore"),
+    "client_vad": ("accept", "refuse"),
+    "user_language": ("both", "short", "region"),
+    "starred_fields": ("accept", "ignore", "refuse"),
+    "spoken_order": ("question_first", "chat_first"),
+    "vad_buffer_events": ("ignore", "acknowledge", "error"),
+    "one_way_codecs": ("documented", "all"),
+    "input_change": ("accept", "refuse"),
+    "pcm_pieces": ("irregular", "regular"),
+    "prologue_events": ("audio", "chat"),
 }
 """The words that a key of that name may have."""
 

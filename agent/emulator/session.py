@@ -31,13 +31,14 @@ from agent.coze.uplink import (
     SubmitToolOutputs,
     Uplink,
 )
-from agent.emulator.config import default_config, echo, merge
+from agent.emulator.config import Rules, default_config, echo, merge
 from agent.emulator.conversations import Conversation
 from agent.emulator.fields import Refusal, invalid
 from agent.emulator.hearing import Hearing
 from agent.emulator.line import Line
 from agent.emulator.listener import Listener, Paused, Started, Stopped
 from agent.emulator.receiver import Receiver
+from agent.emulator.schema import CHAT
 from agent.emulator.service import Service
 from agent.emulator.speech import SILENT_MESSAGE, Speech
 from agent.emulator.tokens import Grant
@@ -122,12 +123,7 @@ class ChatSession(Receiver):
     # --- configuration ------------------------------------------------------------------------
 
     async def _update(self, event: ChatUpdate, echoed: str) -> None:
-        merged = merge(
-            self._config,
-            event.config,
-            accept_opus_format=self._switches.accept_opus_format,
-            refuse_unknown=self._switches.unknown_fields == "refuse",
-        )
+        merged = merge(self._config, event.config, CHAT, Rules.of(self._switches))
         if "opus" in (merged["input_audio"]["codec"], merged["output_audio"]["codec"]):
             try:
                 opus.require()

@@ -11,7 +11,8 @@ from agent.emulator.fields import Check, Refusal
     [
         (fields.text(3), ["", "abc"], ["abcd", 1, None]),
         (fields.flag, [True, False], [0, "true", None]),
-        (fields.one_of(1, 2), [1, 2, 2.0], [3, True, "1", [], {}]),
+        (fields.one_of(1, 2), [1, 2], [3, 2.0, True, "1", [], {}]),
+        (fields.one_of(2.5, 5), [2.5, 5, 5.0], [3, True, "5"]),
         (fields.whole(0, 5), [0, 5], [-1, 6, 1.0, True, "1"]),
         (fields.real(0, 1), [0, 0.5, 1], [-0.1, float("nan"), float("inf"), True, "1"]),
         (fields.texts, [[], ["a"]], ["a", [1], None]),
