@@ -8,6 +8,7 @@ from aiohttp import web
 
 from agent.emulator.connection import Room, Session
 from agent.emulator.line import Line
+from agent.emulator.meter import Exhausted
 from agent.emulator.session import ChatSession
 from agent.emulator.tokens import Denial, Grant
 
@@ -31,12 +32,18 @@ class ChatRoom(Room):
             if switches.device_id == "digits":
                 raise Denial(400, 4000, "the device_id is not a decimal int64")
             log.warning("device_id is not a decimal int64: %.100r", device_id)
+        if grant.device_id and device_id and device_id != grant.device_id:
+            log.info("metered as device %.100r, not %.100r", grant.device_id, device_id)
+        meter = self._service.meter
+        meter.report(grant)
+        if switches.quota_form == "upgrade" and meter.allowed(grant):
+            raise Denial(403, switches.quota_code, Exhausted.MSG)
         if request.query.get("workflow_id") and switches.workflow_id == "refuse":
             raise Denial(400, 4000, "workflow_id is not a parameter of this address")
         bot_id = self._bot(request)
         grant.need_bot(bot_id)
         try:
-            self._service.tokens.check_bot(bot_id)
+            self._service.bots.check(bot_id, grant.account)
         except Denial as denial:
             if switches.bad_bot == "http":
                 raise

@@ -23,6 +23,7 @@ from agent.emulator import chat, page
 from agent.emulator.brain import open_brain
 from agent.emulator.chat import ChatRoom
 from agent.emulator.envelope import envelope
+from agent.emulator.limits import limited
 from agent.emulator.page import Pages
 from agent.emulator.rest import ROOMS
 from agent.emulator.script import Script, load_script
@@ -85,7 +86,11 @@ class Emulator:
     def application(self) -> web.Application:
         """The rooms of this emulator as one application."""
         app = web.Application(
-            middlewares=[envelope(self.service.ids)], client_max_size=_LARGEST_BODY
+            middlewares=[
+                envelope(self.service.ids),
+                limited(self.service.limiter, self.service.access),
+            ],
+            client_max_size=_LARGEST_BODY,
         )
         room, pages = ChatRoom(self.service), Pages(self.service)
         app.router.add_get(chat.PATH, room.serve)
@@ -95,7 +100,7 @@ class Emulator:
             app.router.add_routes(room_routes(self.service))
 
         async def goodbye(app: web.Application) -> None:
-            await room.shut()
+            await asyncio.gather(room.shut(), *(close() for close in self.service.closers))
 
         app.on_shutdown.append(goodbye)
         return app

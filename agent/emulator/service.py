@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from agent.emulator.access import Access
 from agent.emulator.accounts import Accounts
+from agent.emulator.bots import API, Bot, Bots
 from agent.emulator.brain.answer import Answer, ToolRequest
 from agent.emulator.conversations import Conversations
+from agent.emulator.desk import Desk
 from agent.emulator.feed import Feed
 from agent.emulator.ids import Ids
 from agent.emulator.issued import Tokens
+from agent.emulator.limits import Limiter
+from agent.emulator.meter import Meter
 from agent.emulator.script import Prompter, Script
 from agent.emulator.store import Store
 from agent.emulator.tables import TABLES
@@ -46,7 +50,8 @@ class Brain(Protocol):
 
 @dataclass(slots=True)
 class Service:
-    """The platform behind the sockets. ``connections`` counts the open ones.
+    """The platform behind the sockets. ``connections`` counts the open ones, ``closers`` are called
+    when it stops.
 
     ``state`` is the file in which it remembers, None keeps all in memory. ``now`` is the Unix time
     in seconds by which tokens, quotas and files live and die; tests may replace it.
@@ -63,12 +68,17 @@ class Service:
     accounts: Accounts = field(init=False)
     issued: Tokens = field(init=False)
     access: Access = field(init=False)
+    desk: Desk = field(init=False)
+    limiter: Limiter = field(init=False)
     ids: Ids = field(init=False)
     worker: Worker = field(default_factory=Worker)
     tokens: TokenPolicy = field(init=False)
     conversations: Conversations = field(init=False)
+    meter: Meter = field(init=False)
+    bots: Bots = field(init=False)
     prompter: Prompter = field(init=False)
     connections: int = 0
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ids = Ids(self.seed)
@@ -76,10 +86,36 @@ class Service:
         self.tokens = self.script.tokens.policy()
         self.accounts = Accounts(self.store)
         self.issued = Tokens(self.store)
+        self.accounts.declare(self.script.account, self.script.workspace)
+        self.issued.declare(self.script.token, self.now())
+
         # Not self.now itself: who replaces the clock later means all of us.
-        self.access = Access(self.tokens, self.issued, lambda: self.now())
+        def now() -> float:
+            return self.now()
+
+        self.access = Access(self.tokens, self.issued, now)
+        self.desk = Desk(self.script.app, self.script.oauth, self.store, self.issued, now)
+        self.limiter = Limiter(self.script.limits, now)
         self.conversations = Conversations(self.ids, self.store, lambda: self.now())
+        self.bots = Bots(self.store, self.tokens, self._default_bot(), lambda: self.now())
+        self.meter = Meter(
+            self.store,
+            self.accounts,
+            self.script.plan,
+            lambda: self.now(),
+            self.script.switches.quota_code,
+        )
         self.prompter = Prompter(self.script.answer)
+
+    def _default_bot(self) -> Bot:
+        """The bot of the script, published since the emulator began."""
+        since = int(self.now())
+        config = {
+            "name": "talkbox",
+            "description": "A bot that answers without a network.",
+            "onboarding_info": {"prologue": self.script.bot.prologue, "suggested_questions": []},
+        }
+        return Bot(self.script.bot.id, "", "", config, config, [API], 1, since, since, since)
 
     async def delay(self, ms: float) -> None:
         """Wait as long as the platform would, divided by the script's speed."""

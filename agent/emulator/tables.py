@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from agent.emulator import accounts, conversations, history, issued
+from agent.emulator import (
+    accounts,
+    apps,
+    assertion,
+    bots,
+    consents,
+    conversations,
+    history,
+    issued,
+    oauth,
+    quotas,
+    usage,
+)
 
 TABLES: tuple[str, ...] = (
     accounts.SCHEMA,
     issued.SCHEMA,
+    apps.SCHEMA,
+    oauth.SCHEMA,
+    consents.SCHEMA,
+    assertion.SCHEMA,
+    bots.SCHEMA,
     conversations.SCHEMA,
     history.SCHEMA,
+    quotas.SCHEMA,
+    usage.SCHEMA,
 )

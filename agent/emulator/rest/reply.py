@@ -50,6 +50,8 @@ async def body(request: web.Request) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(raw)
+        # Half a character, written as an escape, is JSON but no text that could be stored.
+        json.dumps(found, ensure_ascii=False).encode()
     # A deep nest of brackets ends in a RecursionError.
     except (ValueError, RecursionError):
         raise ApiError(4000, "invalid parameter: the body is not JSON", 400) from None
