@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.emulator.issued import Tokens
+from agent.emulator.issued import Tokens, looks_issued
 from agent.emulator.tokens import Denial, Grant, TokenPolicy
 
 __all__ = ["Access", "Denial", "Grant"]
@@ -27,6 +27,8 @@ class Access:
         token = self._policy.bearer(authorization)
         grant = self._tokens.find(token)
         if grant is None:
+            if looks_issued(token):
+                raise Denial(401, 4100, "authentication is invalid: no such access token")
             return self._policy.admit(authorization)
         self._policy.check_refused(token)
         if self.expired(grant):

@@ -7,9 +7,12 @@ platform's answers tell. Every account comes with a personal workspace.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 from agent.emulator.store import Store
+from agent.errors import ConfigError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (
@@ -33,6 +36,29 @@ CREATE TABLE IF NOT EXISTS workspace (
 
 DEFAULT = "default"
 """The account of everybody who is nobody in particular."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedAccount:
+    """One ``[[account]]``; names that are not given are the account's own."""
+
+    name: str = ""
+    user_name: str = ""
+    nick_name: str = ""
+    avatar_url: str = ""
+    enterprise_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedWorkspace:
+    """One ``[[workspace]]`` in which an account has a part."""
+
+    id: str = ""
+    name: str = ""
+    account: str = DEFAULT
+    role_type: Literal["owner", "admin", "member"] = "owner"
+    workspace_type: Literal["personal", "team"] = "team"
+    enterprise_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +123,20 @@ class Accounts:
             )
             if not self.workspaces(name):
                 self.put_workspace(stable_id("workspace", name), name, "Personal")
+
+    def declare(
+        self, accounts: Iterable[ScriptedAccount], workspaces: Iterable[ScriptedWorkspace]
+    ) -> None:
+        """What a script says. Raises ``ConfigError`` for one without a name or an id."""
+        for account in accounts:
+            if not account.name:
+                raise ConfigError("every [[account]] needs a name")
+            self.put(**asdict(account))
+        for space in workspaces:
+            if not space.id.isdigit():
+                raise ConfigError(f"every [[workspace]] needs an id of digits, not {space.id!r}")
+            self.get(space.account)
+            self.put_workspace(**{**asdict(space), "name": space.name or space.id})
 
     def names(self) -> list[str]:
         """All known accounts by name."""

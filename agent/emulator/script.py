@@ -5,10 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from agent.emulator.accounts import ScriptedAccount, ScriptedWorkspace
+from agent.emulator.apps import ScriptedApp
+from agent.emulator.issued import ScriptedToken
+from agent.emulator.limits import Limits
+from agent.emulator.oauth import OAuthSettings
 from agent.emulator.plan import LEVELS, LICENCES, CallbackPolicy, Plan
 from agent.emulator.tokens import TokenPolicy
 from agent.errors import ConfigError
@@ -156,6 +161,7 @@ class Tokens:
     refused_prefix: str = "bad"
     unknown_bot_prefix: str = "unknown"
     unpublished_bot_prefix: str = "unpublished"
+    only_issued: bool = False
 
     def policy(self) -> TokenPolicy:
         """The policy these words mean."""
@@ -167,6 +173,7 @@ class Tokens:
             self.refused_prefix,
             self.unknown_bot_prefix,
             self.unpublished_bot_prefix,
+            self.only_issued,
         )
 
 
@@ -217,6 +224,12 @@ class Script:
     timing: Timing = field(default_factory=Timing)
     switches: Switches = field(default_factory=Switches)
     tokens: Tokens = field(default_factory=Tokens)
+    token: list[ScriptedToken] = field(default_factory=list)
+    app: list[ScriptedApp] = field(default_factory=list)
+    account: list[ScriptedAccount] = field(default_factory=list)
+    workspace: list[ScriptedWorkspace] = field(default_factory=list)
+    oauth: OAuthSettings = field(default_factory=OAuthSettings)
+    limits: Limits = field(default_factory=Limits)
     bot: Bot = field(default_factory=Bot)
     plan: Plan = field(default_factory=Plan)
     callbacks: CallbackPolicy = field(default_factory=CallbackPolicy)
@@ -254,7 +267,8 @@ def load_script(path: Path) -> Script:
     script = parse_script(data, str(path))
     for at, answer in enumerate(script.answer):
         _check_answer(answer, f"{path}: answer[{at}]")
-    return script
+    # Files are named relative to the script, wherever the emulator was started.
+    return replace(script, app=[app.beside(path) for app in script.app])
 
 
 def parse_script(data: dict[str, Any], source: str) -> Script:
@@ -291,6 +305,10 @@ def _build(kind: type[T], data: Any, where: str) -> T:
 
 
 def _value(kind: Any, name: str, value: Any, where: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(f"{where} must be one of {', '.join(get_args(kind))}, not {value!r}")
+        return value
     if get_origin(kind) is list:
         if not isinstance(value, list):
             raise ConfigError(f"{where} must be a list")

@@ -20,7 +20,8 @@ class Grant:
     ``scopes`` are permissions as ``chat`` or as ``Connector.botChat``; None allows everything.
     ``bots`` are those it may talk to; None allows all. ``kind`` is personal, service, jwt, user, or
     any for a token that was not given out here. ``device_id`` or ``custom_consumer`` is metered.
-    ``expires_at`` is in Unix seconds, None is never.
+    ``expires_at`` is in Unix seconds, None is never. ``workspace_id`` is empty unless the token is
+    meant for one workspace.
     """
 
     token: str
@@ -34,6 +35,7 @@ class Grant:
     bots: frozenset[str] | None = None
     client_id: str = ""
     connector_id: str = "1024"
+    workspace_id: str = ""
 
     def allows(self, permission: str) -> bool:
         """Whether the scopes contain the permission."""

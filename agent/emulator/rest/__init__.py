@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from agent.emulator.rest import users
+from agent.emulator.rest import consent, oauth, tokens, users
 from agent.emulator.service import Service
 
-ROOMS: tuple[Callable[[Service], list[web.RouteDef]], ...] = (users.routes,)
+ROOMS: tuple[Callable[[Service], list[web.RouteDef]], ...] = (
+    users.routes,
+    oauth.routes,
+    consent.routes,
+    tokens.routes,
+)

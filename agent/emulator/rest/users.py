@@ -25,10 +25,13 @@ def routes(service: Service) -> list[web.RouteDef]:
         )
 
     async def workspaces(request: web.Request) -> web.Response:
-        account = service.accounts.get(grant(request, service).account)
+        asking = grant(request, service)
+        spaces = service.accounts.workspaces(service.accounts.get(asking.account).name)
+        if asking.workspace_id:
+            spaces = [space for space in spaces if space.id == asking.workspace_id]
         page_num = integer(request.query, "page_num", 1, least=1)
         page_size = integer(request.query, "page_size", 20, least=1, most=50)
-        found, _, total = page_of(service.accounts.workspaces(account.name), page_num, page_size)
+        found, _, total = page_of(spaces, page_num, page_size)
         listed = [{**asdict(space), "icon_url": ""} for space in found]
         return ok({"workspaces": listed, "total_count": total})
 
