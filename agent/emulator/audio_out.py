@@ -30,13 +30,14 @@ _REMAINDER = 150
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One audio delta: its bytes and where in the speech of its sentence it begins, in ms.
+    """One audio delta: its bytes, where in the speech of its sentence it begins, and its length.
 
     The tail counts as instantly there, so its pieces share the offset of the speech's end.
     """
 
     data: bytes
     offset_ms: float
+    ms: float = 0.0
 
 
 class AudioEncoder:
@@ -81,7 +82,7 @@ class AudioEncoder:
             if self._frame and self._pad and len(block) < self._frame:
                 block = np.concatenate([block, np.zeros(self._frame - len(block), dtype=np.int16)])
             offset = min(start, len(speech)) * 1000 / self.rate
-            pieces.append(Piece(self._encoded(block), offset))
+            pieces.append(Piece(self._encoded(block), offset, len(block) * 1000 / self.rate))
             start = end
         return pieces
 

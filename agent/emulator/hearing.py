@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from agent.coze.events import TranscriptCompleted, TranscriptUpdate
+from agent.coze.events import Downlink, TranscriptCompleted, TranscriptUpdate
 from agent.emulator.audio_in import RATE
 from agent.emulator.fields import Refusal
 from agent.emulator.line import Line
@@ -18,6 +18,20 @@ from agent.emulator.service import Service, sleep_until
 from agent.emulator.transcript import dressed, interim
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Voicing:
+    """How a socket tells what was heard.
+
+    ``growing``: an utterance that nothing was told of before is told in steps, as if it had been
+    heard while it was spoken. ``empty``: nothing recognised is told too.
+    """
+
+    update: Callable[[str], Downlink]
+    completed: Callable[[str], Downlink]
+    growing: bool
+    empty: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +54,37 @@ class Hearing:
         line: Line,
         on_words: Callable[[str], Awaitable[None]],
         on_text: Callable[[str, str | bytes], Awaitable[None]],
+        voicing: Voicing | None = None,
     ) -> None:
+        """``voicing`` is that of the chat socket unless given."""
         self._service = service
         self._line = line
         self._on_words = on_words
         self._on_text = on_text
+        self._voicing = voicing or Voicing(
+            TranscriptUpdate,
+            TranscriptCompleted,
+            growing=True,
+            empty=service.script.switches.nothing_recognised == "empty",
+        )
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self._words = ""
+        self._heard_ms = 0.0
 
     def put(self, heard: Paused | Stopped, asr: dict[str, Any], origin: str | bytes = "") -> None:
         """Queue words so far, or an utterance. ``origin`` is the frame that ended it."""
+        if isinstance(heard, Stopped):
+            self._heard_ms += len(heard.samples) * 1000 / RATE
         self._jobs.put_nowait(_Job(heard, asr, origin))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
+
+    def take_ms(self) -> float:
+        """Milliseconds of utterances that were put since the last call."""
+        taken, self._heard_ms = self._heard_ms, 0.0
+        return taken
 
     async def drop(self) -> bool:
         """Forget everything that waits or is being heard; whether there was anything."""
@@ -89,8 +119,8 @@ class Hearing:
         text = await self._hear(heard.samples, asr)
         if text and text != self._words:
             self._words = text
-            if asr["stream_mode"] == "bidirectional_stream":
-                await self._line.send(TranscriptUpdate(text))
+            if _streams(asr):
+                await self._line.send(self._voicing.update(text))
             await self._on_words(text)
 
     async def _final(self, heard: Stopped, job: _Job) -> None:
@@ -100,13 +130,14 @@ class Hearing:
         known = "" if heard.fresh else self._words
         text = known or await self._hear(heard.samples, job.asr)
         self._words = ""
-        if not known and job.asr["stream_mode"] == "bidirectional_stream":
-            for count, words in enumerate(interim(text), 1):
+        if not known and _streams(job.asr):
+            steps = interim(text) if self._voicing.growing else [text] if text else []
+            for count, words in enumerate(steps, 1):
                 await sleep_until(begun + seconds(count * timing.update_ms))
-                await self._line.send(TranscriptUpdate(words))
+                await self._line.send(self._voicing.update(words))
         await sleep_until(begun + seconds(timing.transcript_ms))
-        if text or self._service.script.switches.nothing_recognised == "empty":
-            await self._line.send(TranscriptCompleted(text))
+        if text or self._voicing.empty:
+            await self._line.send(self._voicing.completed(text))
         if text:
             await self._service.delay(timing.question_ms)
             await self._on_text(text, job.origin)
@@ -114,3 +145,8 @@ class Hearing:
     async def _hear(self, samples: Samples, asr: dict[str, Any]) -> str:
         text = await self._service.worker.run(self._service.brain.hear, samples, RATE)
         return dressed(text, asr)
+
+
+def _streams(asr: dict[str, Any]) -> bool:
+    """Whether interim transcripts are wanted; the socket without the choice always has them."""
+    return bool(asr.get("stream_mode", "bidirectional_stream") == "bidirectional_stream")

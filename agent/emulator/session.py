@@ -37,6 +37,7 @@ from agent.emulator.fields import Refusal, invalid
 from agent.emulator.hearing import Hearing
 from agent.emulator.line import Line
 from agent.emulator.listener import Listener, Paused, Started, Stopped
+from agent.emulator.meter import Exhausted
 from agent.emulator.receiver import Receiver
 from agent.emulator.schema import CHAT
 from agent.emulator.service import Service
@@ -89,6 +90,10 @@ class ChatSession(Receiver):
         """Stop everything; the conversation is free for the next connection."""
         await self._hearing.drop()
         await self._halt()
+        # What was heard and led to no turn costs too.
+        gauge = self._service.meter.open(self._grant, self._service.ids.number(), self._bot_id)
+        gauge.heard(self._hearing.take_ms())
+        gauge.close()
 
     async def _handle(self, event: Uplink, frame: str | bytes) -> None:
         echoed = self._echoed(event)
@@ -202,7 +207,7 @@ class ChatSession(Receiver):
         if keywords and self._speaking() and not interrupts(text, keywords):
             return
         try:
-            await self._begin(Question(text, text), 1)
+            await self._begin(Question(text, text, heard_ms=self._hearing.take_ms()), 1)
         except Refusal as refusal:
             await self._line.refuse(refusal, origin)
 
@@ -234,13 +239,21 @@ class ChatSession(Receiver):
 
     async def _begin(self, question: Question, code: int) -> None:
         """Start a turn; one that runs is canceled with ``code`` first."""
+        if self._switches.quota_form != "failed":
+            self._check_quota()
         async with self._floor:
             conversation = self._own_conversation()
             conversation.claim(self)
             await self._end(code)
             conversation.claim(self)
             turn = Turn(
-                self._service, self._line, self._config, self._bot_id, conversation, question
+                self._service,
+                self._line,
+                self._config,
+                self._bot_id,
+                conversation,
+                question,
+                self._grant,
             )
             self._turn = turn
             self._output = asyncio.create_task(self._guard_turn(turn, conversation))
@@ -309,12 +322,20 @@ class ChatSession(Receiver):
 
     async def _speak(self, text: str) -> None:
         """Say something outside of any turn: audio events only, ids "0"."""
+        self._check_quota()
         async with self._floor:
             await self._halt()
             self._output = asyncio.create_task(self._guard_speech(text))
 
+    def _check_quota(self) -> None:
+        self._service.meter.check(self._grant, self._config["output_audio"]["voice_id"])
+
     async def _guard_speech(self, text: str) -> None:
-        speech = Speech(self._service, self._line, self._config["output_audio"])
+        output = self._config["output_audio"]
+        gauge = self._service.meter.open(
+            self._grant, self._service.ids.number(), self._bot_id, output["voice_id"]
+        )
+        speech = Speech(self._service, self._line, output, gauge=gauge)
         for sentence in self._service.brain.sentences(text):
             speech.say(sentence, SILENT_MESSAGE)
         speech.finish()
@@ -322,11 +343,15 @@ class ChatSession(Receiver):
             await speech.run()
             await self._service.delay(self._service.script.timing.completed_ms)
             await self._line.send(AudioCompleted(SILENT_MESSAGE))
+        except Exhausted as exhausted:
+            await self._line.refuse(exhausted)
         except ConnectionError:
             log.debug("the client left in the middle of speech")
         except Exception:
             log.exception("speech failed (logid %s)", self._line.logid)
             await self._line.refuse(Refusal("internal error", 5000))
+        finally:
+            gauge.close()
 
 
 def text_of_items(content: str) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agent.coze.events import AudioDelta, Downlink, Message, SentenceStart
 from agent.emulator.audio_out import AudioEncoder, Piece
+from agent.emulator.meter import Gauge
 from agent.emulator.pacer import Pacer
 from agent.emulator.service import Service, sleep_until
 
@@ -41,17 +42,26 @@ class Speech:
     """The audio of one answer.
 
     ``say`` hands in a sentence as soon as its text is known, ``finish`` ends the list, ``run``
-    sends it all. Cancelling ``run`` stops within one audio piece.
+    sends it all. Cancelling ``run`` stops within one audio piece. ``run`` raises ``Exhausted``
+    once the quota behind ``gauge`` is used up.
     """
 
     def __init__(
-        self, service: Service, line: Sink, config: dict[str, Any], *, tone: bool = False
+        self,
+        service: Service,
+        line: Sink,
+        config: dict[str, Any],
+        *,
+        tone: bool = False,
+        gauge: Gauge | None = None,
     ) -> None:
         """``config`` is a validated ``output_audio``; ``tone`` replaces the voice by a beep."""
         switches = service.script.switches
         self._service = service
         self._line = line
         self._tone = tone
+        self._gauge = gauge
+        self._stops = switches.quota_mid_turn != "finish"
         self._encoder = AudioEncoder(
             config,
             seed=service.seed,
@@ -95,8 +105,11 @@ class Speech:
         loop = asyncio.get_running_loop()
         start = sentence.ready + seconds(timing.sentence_ms)
         await sleep_until(start)
+        self._check_quota()
         await self._line.send(SentenceStart(sentence.text))
         pieces = await sentence.pieces
+        if self._gauge is not None:
+            self._gauge.wrote(sentence.text)
         self._unsent.extend(AudioDelta(sentence.message, piece.data) for piece in pieces)
         # Synthesis began when the text was ready, while earlier sentences were still being sent:
         # that is why a late sentence begins with a burst.
@@ -105,7 +118,14 @@ class Speech:
             await sleep_until(first + seconds(piece.offset_ms / timing.delivery))
             if self._pacer is not None:
                 await sleep_until(self._pacer.due(loop.time()))
+            self._check_quota()
             await self._line.send(self._unsent.popleft())
+            if self._gauge is not None:
+                self._gauge.said(piece.ms)
+
+    def _check_quota(self) -> None:
+        if self._gauge is not None and self._stops:
+            self._gauge.check()
 
     def _render(self, text: str) -> list[Piece]:
         samples, rate = _beep(text) if self._tone else self._service.brain.speak(text)

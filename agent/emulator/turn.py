@@ -13,6 +13,7 @@ from agent.coze.events import (
     AudioCompleted,
     AudioDelta,
     Chat,
+    ErrorEvent,
     LastError,
     Message,
     MessageCompleted,
@@ -29,9 +30,11 @@ from agent.coze.uplink import ToolResult
 from agent.emulator.brain.answer import Answer, ToolRequest
 from agent.emulator.conversations import Conversation
 from agent.emulator.fields import Refusal
+from agent.emulator.meter import Exhausted
 from agent.emulator.script import ScriptedAnswer
 from agent.emulator.service import Service, sleep_until
 from agent.emulator.speech import Silence, Sink, Speech
+from agent.emulator.tokens import Grant
 
 _FINISHED = json.dumps(
     {
@@ -53,6 +56,7 @@ class Question:
     text: str
     content: str
     content_type: str = "text"
+    heard_ms: float = 0.0
 
 
 class Turn:
@@ -70,7 +74,9 @@ class Turn:
         bot_id: str,
         conversation: Conversation,
         question: Question,
+        grant: Grant | None = None,
     ) -> None:
+        """``grant`` pays for it; without one nobody in particular of the conversation's account."""
         self._service = service
         self._line = line
         self._conversation = conversation
@@ -81,13 +87,22 @@ class Turn:
         self._scripted = service.prompter.find(question.text)
         tone = self._scripted is not None and self._scripted.audio == "tone"
         output = config["output_audio"]
-        self._speech = Speech(service, line, output, tone=tone) if output else Silence()
+        chat_id = service.ids.number()
+        self._gauge = service.meter.open(
+            grant or Grant("", conversation.account),
+            chat_id,
+            bot_id,
+            output["voice_id"] if output else "",
+        )
+        self._speech = (
+            Speech(service, line, output, tone=tone, gauge=self._gauge) if output else Silence()
+        )
         self._random = random.Random(f"{service.seed} {question.text}")
         self._said: list[str] = []
         self._calls: tuple[ToolCall, ...] = ()
         self._outputs: asyncio.Future[tuple[ToolResult, ...]] | None = None
         self.chat = Chat(
-            id=service.ids.number(),
+            id=chat_id,
             conversation_id=conversation.id,
             bot_id=bot_id,
             section_id=conversation.section_id,
@@ -110,6 +125,7 @@ class Turn:
             self._become("canceled")
             raise
         finally:
+            self._settle()
             if self._saved and not self._conversation.deleted:
                 self._service.conversations.save(self._conversation)
 
@@ -121,20 +137,48 @@ class Turn:
         await self._line.send(TurnCreated(self._become("created")))
         await self._line.send(TurnInProgress(self._become("in_progress")))
         scripted = self._scripted
+        if self._service.script.switches.quota_form == "failed" and self._gauge.verdict():
+            await self.fail(self._service.script.switches.quota_code, Exhausted.MSG)
+            return
         if scripted is not None and scripted.silent:
             await asyncio.Event().wait()
         if scripted is not None and scripted.fail is not None:
             await self._service.delay(self._service.script.timing.first_text_ms + scripted.think_ms)
             await self.fail(scripted.fail.code, scripted.fail.msg)
             return
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._speech.run())
-            message = await self._converse(scripted)
-            self._speech.finish()
+        message = await self._answer(scripted)
+        if message is None:
+            return
         await self._service.delay(self._service.script.timing.completed_ms)
         self._memory["said"] = " ".join(self._said)
         completed = self._become("completed", completed_at=int(time.time()), usage=self._usage())
         await self._line.send(AudioCompleted(_as_audio(message)), TurnCompleted(completed))
+
+    async def _answer(self, scripted: ScriptedAnswer | None) -> Message | None:
+        """Text and sound; None where the quota ended it and that was told."""
+        message, exhausted = None, None
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._speech.run())
+                message = await self._converse(scripted)
+                self._speech.finish()
+        except* Exhausted as several:
+            exhausted = several.exceptions[0]
+        if not isinstance(exhausted, Exhausted):
+            return message
+        if self._service.script.switches.quota_mid_turn == "error":
+            self._become("failed", last_error=LastError(exhausted.code, exhausted.msg))
+            await self._line.send(ErrorEvent(exhausted.code, exhausted.msg))
+        else:
+            await self.fail(exhausted.code, exhausted.msg)
+        return None
+
+    def _settle(self) -> None:
+        usage = self._usage()
+        self._gauge.heard(self._question.heard_ms)
+        if self._said:
+            self._gauge.thought(usage.input_count, usage.output_count)
+        self._gauge.close()
 
     async def fail(self, code: int, msg: str) -> None:
         """Tell that the turn failed."""
