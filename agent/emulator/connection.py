@@ -87,6 +87,10 @@ class Room(ABC):
         )
         self._open.add(socket)
         service.connections += 1
+        device_id = request.query.get("device_id", "")[:100] or grant.device_id
+        line.tap = service.feed.connected(
+            logid, device_id, grant.account, request.query.get("bot_id", "")[:100], request.path
+        )
         try:
             if objection is not None:
                 await line.refuse(Refusal(objection.msg, objection.code))
@@ -98,6 +102,7 @@ class Room(ABC):
             log.debug("the connection %s was lost", logid)
         finally:
             service.connections -= 1
+            service.feed.gone(logid, f"code {socket.close_code}" if socket.close_code else "cut")
             self._open.discard(socket)
         return socket
 

@@ -16,6 +16,7 @@ from agent.coze.events import (
 )
 from agent.emulator.fields import Refusal
 from agent.emulator.ids import Ids
+from agent.emulator.tap import Tap
 
 _ALWAYS = (ChatCreated.event_type, ErrorEvent.event_type)
 # A refused append may be megabytes; the head is enough to recognise it.
@@ -23,7 +24,10 @@ _LONGEST_ORIGIN = 16_384
 
 
 class Line:
-    """Sends events in order. ``subscriptions`` lists the wanted types, empty means all."""
+    """Sends events in order. ``subscriptions`` lists the wanted types, empty means all.
+
+    ``tap``, where there is one, sees every event first.
+    """
 
     def __init__(
         self,
@@ -40,13 +44,19 @@ class Line:
         self._vad_detail = vad_detail
         self._wall = wall
         self.subscriptions: frozenset[str] = frozenset()
+        self.tap: Tap | None = None
 
     async def send(self, *events: Downlink) -> None:
         """Send events that share one ``respond_at``. An id that is set is kept."""
         respond_at = str(int(self._wall() * 1000))
         for event in events:
+            text = ""
             if self._wanted(event.event_type):
-                await self._send(dump(self._stamped(event, respond_at)))
+                text = dump(self._stamped(event, respond_at))
+            if self.tap is not None:
+                self.tap.down(event, text)
+            if text:
+                await self._send(text)
 
     async def refuse(self, refusal: Refusal, origin: str | bytes = "") -> None:
         """Send an ``error``; ``origin`` is the offending frame."""

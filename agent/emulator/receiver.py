@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from agent.coze.frame import WireError
-from agent.coze.uplink import Uplink, parse_uplink
+from agent.coze.uplink import UnknownUplink, Uplink, parse_uplink
 from agent.emulator.fields import Refusal
 from agent.emulator.line import Line
 from agent.emulator.script import Switches
@@ -27,7 +27,7 @@ class Receiver(ABC):
     async def receive(self, frame: str | bytes) -> None:
         """Handle one frame."""
         try:
-            event = parse_uplink(frame)
+            event = self._read(frame)
             if not isinstance(event, Uplink):
                 raise Refusal(f"invalid parameter: unknown event_type {event.type!r}")
             if not event.id and self._switches.missing_ids == "refuse":
@@ -40,6 +40,18 @@ class Receiver(ABC):
             await self._refuse(refusal, frame)
         except AudioError as error:
             await self._refuse(Refusal(str(error), 5000), frame)
+
+    def _read(self, frame: str | bytes) -> Uplink | UnknownUplink:
+        tap = self._line.tap
+        try:
+            event = parse_uplink(frame)
+        except WireError:
+            if tap is not None:
+                tap.garbage(frame)
+            raise
+        if tap is not None:
+            tap.up(event, frame)
+        return event
 
     @abstractmethod
     async def _handle(self, event: Uplink, frame: str | bytes) -> None:
