@@ -145,6 +145,15 @@ class Ledger:
         assert row is not None
         return int(row["rows"])
 
+    def nth(self, tenant: str, start: float, end: float, nth: int) -> UsageRow | None:
+        """The row at place ``nth`` (from 0) of a time in order, the end excluded."""
+        row = self._store.row(
+            f"SELECT {', '.join(_STORED)} FROM usage WHERE tenant = ? AND consume_time >= ?"
+            " AND consume_time < ? ORDER BY consume_time, id LIMIT 1 OFFSET ?",
+            [tenant, start, end, nth],
+        )
+        return None if row is None else _row(row)
+
     def page(
         self, tenant: str, start: float, end: float, after: tuple[float, str], limit: int
     ) -> list[UsageRow]:
