@@ -48,6 +48,9 @@ log = logging.getLogger("talkbox")
 # How long a polite end may take: the fade, the goodbye, the saved state (contract: 2 s in all).
 GOODBYE_S = 0.3
 
+# A tick comes at least this often, so that sound that has stopped ticking is noticed.
+SLOWEST_TICK_S = 0.5
+
 TURN_STATES = frozenset({State.LISTENING, State.THINKING, State.SPEAKING, State.TOOL})
 
 Observer = Callable[["Daemon", float], None]
@@ -107,7 +110,7 @@ class Daemon:
         self._queue: deque[Event] = deque()
         self._draining = False
         self.level_dbfs = -96.0
-        self.started = time.monotonic()
+        self.started = self._ticked = time.monotonic()
         self._once: Once | None = None
         self._stopping = False
         self._reload = False
@@ -236,6 +239,7 @@ class Daemon:
             self._once.action(action)
 
     def _tick(self, now: float) -> None:
+        self._ticked = now
         if self._stopping:
             self.parts.link.pump(now)
             return
@@ -291,7 +295,7 @@ class Daemon:
         if self._stopping:
             return None
         times = [self.parts.link.deadline(), self.parts.engine.deadline()]
-        return min((t for t in times if t is not None), default=None)
+        return min([self._ticked + SLOWEST_TICK_S, *(t for t in times if t is not None)])
 
     # --- watchers ------------------------------------------------------------------------------
 

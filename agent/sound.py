@@ -154,7 +154,7 @@ class Sound:
             self._opened_at = now
         if now - self._opened_at < STALL_S:
             return ""
-        if isinstance(self._capture, CaptureStream):
+        if self._capture is not None:
             last = self._capture.buffer.last_block_t or self._opened_at
             if not self._capture.active or now - last > STALL_S:
                 return f"the microphone {self._capture.name} has stopped"

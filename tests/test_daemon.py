@@ -18,9 +18,10 @@ from agent.daemon import Daemon, Options, serve
 from agent.dialog.actions import State
 from agent.emulator.script import Script, ScriptedAnswer, Timing
 from agent.emulator.server import Emulator, ThreadedEmulator
-from agent.errors import ConfigError, NotPermitted, UsageError
+from agent.errors import AudioUnavailable, ConfigError, NotPermitted, UsageError
 from agent.parts import Parts
 from agent.performer import Performer
+from agent.sound import STALL_S
 from tests.e2e.harness import TOKEN, write_config
 
 pytestmark = pytest.mark.realtime
@@ -106,6 +107,25 @@ def test_commands_answer_from_the_running_parts(run: Run) -> None:
     assert answers["volume"]["volume"] == 50
     counters = answers["status"]["counters"]
     assert counters["malformed_frames"] == counters["unknown_events"] == 0
+
+
+def test_a_microphone_that_dies_ends_the_daemon_for_the_supervisor(run: Run) -> None:
+    times: list[float] = []
+
+    def kill(daemon: Daemon) -> None:
+        source = daemon.parts.sound.source
+        assert source is not None
+        source.active = False
+        times.append(time.monotonic())
+
+    def wait(daemon: Daemon) -> None:
+        run.steps.append(wait)
+
+    run.steps = [kill, wait]
+    with pytest.raises(AudioUnavailable, match="microphone null has stopped"):
+        run.go()
+    assert time.monotonic() - times[0] < STALL_S + 1.5
+    assert run.records[-1] == {**run.records[-1], "event": "exit", "code": 74}
 
 
 def test_settings_that_do_not_fit_together_are_one_sentence(
