@@ -133,7 +133,7 @@ class DeviceCodes:
         return True
 
     def poll(self, app: App, device_code: str) -> DeviceCode:
-        """The code, once it was allowed; it works once. Raises ``OAuthError`` until then.
+        """The code, once it was allowed. Raises ``OAuthError`` until then.
 
         A poll that comes too early gets ``slow_down`` only while nothing is decided.
         """
@@ -151,10 +151,13 @@ class DeviceCodes:
             raise OAuthError("expired_token", "the device code has expired or was used")
         if code.state == "pending":
             raise self._not_yet(code, now)
-        self._store.execute(
-            "UPDATE device_code SET state = 'used' WHERE device_code = ?", [device_code]
-        )
         return code
+
+    def use(self, code: DeviceCode) -> None:
+        """The tokens were given out: the code will not work again."""
+        self._store.execute(
+            "UPDATE device_code SET state = 'used' WHERE device_code = ?", [code.device_code]
+        )
 
     def _not_yet(self, code: DeviceCode, now: float) -> OAuthError:
         fast = code.polled_at is not None and now - code.polled_at < code.interval - _EARLY_S

@@ -99,7 +99,8 @@ class TokenPolicy:
         """The token in ``Bearer <token>``. Raises ``Denial`` where there is none."""
         scheme, _, token = (authorization or "").strip().partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token:
+        # Bytes of a header that are no text arrive as characters that cannot be written anywhere.
+        if scheme.lower() != "bearer" or not token or not token.isprintable():
             raise Denial(401, 4100, "authentication is invalid")
         return token
 

@@ -12,6 +12,7 @@ from agent.emulator.accounts import DEFAULT
 from agent.emulator.apps import App
 from agent.emulator.consents import DeviceCode
 from agent.emulator.oauth import OAuthError, find_app
+from agent.emulator.rest.form import form
 from agent.emulator.rest.oauth import BASE, DEVICE_PAGE
 from agent.emulator.service import Service
 
@@ -81,13 +82,13 @@ class _Devices:
         )
 
     async def decide(self, request: web.Request) -> web.Response:
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        typed, decision = form.get("user_code", ""), form.get("decision", "")
+        sent = await form(request)
+        typed, decision = sent.get("user_code", ""), sent.get("decision", "")
         if decision not in ("allow", "deny"):
             return _page("Not understood", "<p>Please use one of the two buttons.</p>", 400)
         codes, allow = self._service.desk.device_codes, decision == "allow"
         code = codes.find(typed)
-        if code is None or not codes.decide(typed, allow=allow, account=_account(form)):
+        if code is None or not codes.decide(typed, allow=allow, account=_account(sent)):
             return self._hopeless(typed, code)
         if allow:
             return _page("Connected", "<p>The device may talk for you now. You can close this.</p>")
@@ -124,7 +125,8 @@ class _Logins:
             f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
             for name, value in query.items()
         )
-        host = html.escape(urlsplit(query["redirect_uri"]).netloc)
+        target = urlsplit(query["redirect_uri"])
+        host = html.escape(target.netloc or target.scheme)
         return _page(
             "Log in",
             f"<p><strong>{html.escape(app.name)}</strong> wants to act for you. You will be sent"
@@ -133,23 +135,22 @@ class _Logins:
         )
 
     async def decide(self, request: web.Request) -> web.StreamResponse:
-        form = {name: str(value) for name, value in (await request.post()).items()}
+        sent = await form(request)
         try:
-            app = self._app(form)
+            app = self._app(sent)
         except OAuthError as error:
             return _page("This does not work", f"<p>{html.escape(error.description)}.</p>", 400)
-        wrong = _wrong_login(app, form)
+        wrong = _wrong_login(app, sent)
         if wrong:
-            return _back(form, error="invalid_request", error_description=wrong)
-        allow = form.get("decision") == "allow"
-        return self._answer(request, app, form, _account(form), allow=allow)
+            return _back(sent, error="invalid_request", error_description=wrong)
+        allow = sent.get("decision") == "allow"
+        return self._answer(request, app, sent, _account(sent), allow=allow)
 
     def _app(self, asked: Mapping[str, str]) -> App:
         """The app, if there is somewhere to send the browser back to."""
         app = find_app(self._service.desk.apps, asked.get("client_id", ""), "web", "pkce")
         uri = asked.get("redirect_uri", "")
-        parts = _parts(uri)
-        if not parts or (app.redirect_uris and uri not in app.redirect_uris):
+        if not _safe(uri) or (app.redirect_uris and uri not in app.redirect_uris):
             raise OAuthError("invalid_request", "the redirect_uri is not one of the OAuth app's")
         return app
 
@@ -176,11 +177,13 @@ class _Logins:
         return _back(asked, code=code)
 
 
-def _parts(uri: str) -> bool:
+def _safe(uri: str) -> bool:
     """Whether a browser may be sent there."""
     try:
         parts = urlsplit(uri)
     except ValueError:
+        return False
+    if not uri.isprintable() or " " in uri:
         return False
     return bool(parts.scheme and parts.scheme not in _UNSAFE and not parts.fragment)
 
@@ -224,8 +227,8 @@ def _accounts(service: Service) -> str:
     return f'<label>as <select name="account">{options}</select></label>'
 
 
-def _account(form: Mapping[str, str]) -> str:
-    return form.get("account") or DEFAULT
+def _account(sent: Mapping[str, str]) -> str:
+    return sent.get("account") or DEFAULT
 
 
 def _page(title: str, body: str, status: int = 200) -> web.Response:

@@ -14,8 +14,10 @@ from typing import Any
 from aiohttp import web
 
 from agent.emulator.assertion import grant_of
+from agent.emulator.envelope import ApiError
 from agent.emulator.issued import new_value
 from agent.emulator.oauth import OAuthError, check_secret, find_app
+from agent.emulator.rest.form import FORMS, form
 from agent.emulator.service import Service
 
 BASE = "/api/permission/oauth2"
@@ -87,8 +89,10 @@ class _OAuth:
 
     def _from_device(self, body: dict[str, Any]) -> dict[str, Any]:
         app = find_app(self._service.desk.apps, _text(body, "client_id"), "device")
+        codes = self._service.desk.device_codes
+        code = codes.poll(app, _text(body, "device_code"))
         with self._service.store.transaction():
-            code = self._service.desk.device_codes.poll(app, _text(body, "device_code"))
+            codes.use(code)
             return self._service.desk.pairs.issue(app, code.account, code.workspace_id)
 
     def _from_refresh(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
@@ -151,12 +155,12 @@ def _plain(handler: Callable[[web.Request], Awaitable[dict[str, Any]]]) -> Handl
 
 async def _body(request: web.Request) -> dict[str, Any]:
     """JSON as the platform's SDKs send it, or a form as other OAuth clients do."""
-    if request.content_type == "application/x-www-form-urlencoded":
-        return {name: str(value) for name, value in (await request.post()).items()}
     try:
+        if request.content_type in FORMS:
+            return dict(await form(request))
         body = json.loads(await request.read())
-    except (ValueError, RecursionError):
-        raise OAuthError("invalid_request", "the body is not JSON") from None
+    except (ApiError, ValueError, RecursionError):
+        raise OAuthError("invalid_request", "the body cannot be read") from None
     if not isinstance(body, dict):
         raise OAuthError("invalid_request", "the body is not a JSON object")
     return body
@@ -166,11 +170,11 @@ def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
     value = body.get(name) or default
     if value is None:
         raise OAuthError("invalid_request", f"{name} is required")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         raise OAuthError("invalid_request", f"{name} must be a string")
     return value
 
 
 def _bearer(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    return token.strip() if scheme.lower() == "bearer" and token.isprintable() else ""

@@ -12,6 +12,7 @@ from aiohttp import web
 from agent.emulator.accounts import DEFAULT
 from agent.emulator.apps import DEMO_JWT, new_key
 from agent.emulator.issued import new_value
+from agent.emulator.rest.form import FORMS, form
 from agent.emulator.rest.reply import ApiError, body, integer, ok, text, word
 from agent.emulator.service import Service
 from agent.emulator.tokens import Denial, Grant
@@ -37,15 +38,8 @@ class _Console:
         self._service = service
 
     async def create(self, request: web.Request) -> web.Response:
-        by_form = request.content_type in (
-            "application/x-www-form-urlencoded",
-            "multipart/form-data",
-        )
-        asked: dict[str, Any] = (
-            {name: str(value) for name, value in (await request.post()).items()}
-            if by_form
-            else await body(request)
-        )
+        by_form = request.content_type in FORMS
+        asked: dict[str, Any] = dict(await form(request)) if by_form else await body(request)
         now = self._service.now()
         kind = word(asked, "kind", ("personal", "service"), "personal")
         seconds = integer(asked, "expires_s", 0, most=_LONGEST_S)
