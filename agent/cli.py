@@ -116,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     emulator.add_argument("--ready-file", type=Path, metavar="FILE", help="written when it listens")
     emulator.add_argument(
+        "--state", type=Path, metavar="FILE", help="keep accounts, usage, conversations there"
+    )
+    emulator.add_argument(
         "--tls", type=Path, metavar="CA.pem", help="speak TLS; the file gets the CA to trust"
     )
     emulator.add_argument("--brain", default="auto", help="auto, full, grammar or simple")
@@ -208,6 +211,7 @@ def _emulator(arguments: argparse.Namespace) -> int:
         ready_file=arguments.ready_file,
         brain=arguments.brain,
         seed=arguments.seed,
+        state=arguments.state,
         tls=make_context(arguments.tls, arguments.host) if arguments.tls else None,
     )
 

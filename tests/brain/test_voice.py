@@ -18,6 +18,7 @@ from agent.emulator.brain.voice import (
     Voice,
     Who,
     levelled,
+    trimmed,
 )
 from agent.errors import Transient
 from audio.level import dbfs
@@ -200,3 +201,12 @@ def test_voices_tell_what_they_are() -> None:
     assert len({each.describe() for each in voices}) == 3
     Espeak().warm_up()
     Tone().warm_up()
+
+
+def test_silence_around_a_sentence_is_cut_off_but_not_inside() -> None:
+    tone = (5000 * np.sin(np.arange(2400) / 5)).astype(np.int16)
+    gap = np.zeros(24_000, dtype=np.int16)
+    cut = trimmed(np.concatenate([gap, tone, gap, tone, gap]), 24_000)
+    assert len(cut) == pytest.approx(24_000 + 4800 + 2 * 720, abs=20)
+    assert not len(trimmed(np.zeros(0, dtype=np.int16), 24_000))
+    assert len(trimmed(gap, 24_000)) == 24_000
