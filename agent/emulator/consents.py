@@ -117,6 +117,15 @@ class DeviceCodes:
         )
         return None if row is None else DeviceCode(**dict(row))
 
+    def pending(self) -> list[DeviceCode]:
+        """Those that wait for a decision, the oldest first."""
+        rows = self._store.rows(
+            "SELECT * FROM device_code WHERE state = 'pending' AND expires_at > ?"
+            " ORDER BY rowid LIMIT 50",
+            [self._now()],
+        )
+        return [DeviceCode(**dict(row)) for row in rows]
+
     def waiting(self, code: DeviceCode) -> bool:
         """Whether somebody may still decide."""
         return code.state == "pending" and self._now() < code.expires_at
