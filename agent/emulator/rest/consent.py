@@ -12,8 +12,8 @@ from agent.emulator.accounts import DEFAULT
 from agent.emulator.apps import App
 from agent.emulator.consents import DeviceCode
 from agent.emulator.oauth import OAuthError, find_app
-from agent.emulator.rest.form import form
 from agent.emulator.rest.oauth import BASE, DEVICE_PAGE
+from agent.emulator.rest.posted import posted
 from agent.emulator.service import Service
 
 _PAGE = """<!doctype html>
@@ -82,7 +82,7 @@ class _Devices:
         )
 
     async def decide(self, request: web.Request) -> web.Response:
-        sent = await form(request)
+        sent = await posted(request)
         typed, decision = sent.get("user_code", ""), sent.get("decision", "")
         if decision not in ("allow", "deny"):
             return _page("Not understood", "<p>Please use one of the two buttons.</p>", 400)
@@ -135,7 +135,7 @@ class _Logins:
         )
 
     async def decide(self, request: web.Request) -> web.StreamResponse:
-        sent = await form(request)
+        sent = await posted(request)
         try:
             app = self._app(sent)
         except OAuthError as error:

@@ -17,7 +17,7 @@ from agent.emulator.assertion import grant_of
 from agent.emulator.envelope import ApiError
 from agent.emulator.issued import new_value
 from agent.emulator.oauth import OAuthError, check_secret, find_app
-from agent.emulator.rest.form import FORMS, form
+from agent.emulator.rest.posted import FORMS, posted
 from agent.emulator.service import Service
 
 BASE = "/api/permission/oauth2"
@@ -157,7 +157,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
     """JSON as the platform's SDKs send it, or a form as other OAuth clients do."""
     try:
         if request.content_type in FORMS:
-            return dict(await form(request))
+            return dict(await posted(request))
         body = json.loads(await request.read())
     except (ApiError, ValueError, RecursionError):
         raise OAuthError("invalid_request", "the body cannot be read") from None

@@ -12,7 +12,7 @@ from aiohttp import web
 from agent.emulator.accounts import DEFAULT
 from agent.emulator.apps import DEMO_JWT, new_key
 from agent.emulator.issued import new_value
-from agent.emulator.rest.form import FORMS, form
+from agent.emulator.rest.posted import FORMS, posted
 from agent.emulator.rest.reply import ApiError, body, integer, ok, text, word
 from agent.emulator.service import Service
 from agent.emulator.tokens import Denial, Grant
@@ -39,7 +39,7 @@ class _Console:
 
     async def create(self, request: web.Request) -> web.Response:
         by_form = request.content_type in FORMS
-        asked: dict[str, Any] = dict(await form(request)) if by_form else await body(request)
+        asked: dict[str, Any] = dict(await posted(request)) if by_form else await body(request)
         now = self._service.now()
         kind = word(asked, "kind", ("personal", "service"), "personal")
         seconds = integer(asked, "expires_s", 0, most=_LONGEST_S)
