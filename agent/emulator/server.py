@@ -102,6 +102,10 @@ class Emulator:
         async def goodbye(app: web.Application) -> None:
             await asyncio.gather(room.shut(), *(close() for close in self.service.closers))
 
+        async def hello(app: web.Application) -> None:
+            await self.service.callbacks.start()
+
+        app.on_startup.append(hello)
         app.on_shutdown.append(goodbye)
         return app
 

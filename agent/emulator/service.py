@@ -16,6 +16,8 @@ from agent.emulator.access import Access
 from agent.emulator.accounts import Accounts
 from agent.emulator.bots import API, Bot, Bots
 from agent.emulator.brain.answer import Answer, ToolRequest
+from agent.emulator.callbacks import Callbacks
+from agent.emulator.connectors import Connectors
 from agent.emulator.conversations import Conversations
 from agent.emulator.desk import Desk
 from agent.emulator.feed import Feed
@@ -23,6 +25,7 @@ from agent.emulator.ids import Ids
 from agent.emulator.issued import Tokens
 from agent.emulator.limits import Limiter
 from agent.emulator.meter import Meter
+from agent.emulator.publishing import Publishing
 from agent.emulator.script import Prompter, Script
 from agent.emulator.store import Store
 from agent.emulator.tables import TABLES
@@ -75,6 +78,9 @@ class Service:
     tokens: TokenPolicy = field(init=False)
     conversations: Conversations = field(init=False)
     meter: Meter = field(init=False)
+    callbacks: Callbacks = field(init=False)
+    connectors: Connectors = field(init=False)
+    publishing: Publishing = field(init=False)
     bots: Bots = field(init=False)
     prompter: Prompter = field(init=False)
     connections: int = 0
@@ -105,6 +111,12 @@ class Service:
             lambda: self.now(),
             self.script.switches.quota_code,
         )
+        self.callbacks = Callbacks(self.store, self.script.callbacks, now, self.seconds)
+        self.meter.listeners.append(self.callbacks.usage)
+        self.closers.append(self.callbacks.stop)
+        self.connectors = Connectors(self.store, now)
+        self.callbacks.on_audit.append(self.connectors.audit)
+        self.publishing = Publishing(self.connectors, self.callbacks, self.accounts, self.meter)
         self.prompter = Prompter(self.script.answer)
 
     def _default_bot(self) -> Bot:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from agent.emulator import (
     accounts,
+    apiapps,
     apps,
     assertion,
+    bills,
     bots,
+    callbacks,
+    connectors,
     consents,
     conversations,
     history,
@@ -28,4 +32,8 @@ TABLES: tuple[str, ...] = (
     history.SCHEMA,
     quotas.SCHEMA,
     usage.SCHEMA,
+    bills.SCHEMA,
+    apiapps.SCHEMA,
+    callbacks.SCHEMA,
+    connectors.SCHEMA,
 )

@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from agent.emulator.rest import consent, oauth, tokens, users
+from agent.emulator.rest import (
+    apiapps,
+    benefits,
+    bills,
+    connectors,
+    consent,
+    limitations,
+    oauth,
+    tokens,
+    users,
+)
 from agent.emulator.service import Service
 
 ROOMS: tuple[Callable[[Service], list[web.RouteDef]], ...] = (
@@ -14,4 +24,9 @@ ROOMS: tuple[Callable[[Service], list[web.RouteDef]], ...] = (
     oauth.routes,
     consent.routes,
     tokens.routes,
+    limitations.routes,
+    benefits.routes,
+    bills.routes,
+    apiapps.routes,
+    connectors.routes,
 )
