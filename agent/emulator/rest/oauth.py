@@ -121,6 +121,8 @@ class _OAuth:
         with service.store.transaction():
             service.desk.assertions.use(assertion)
             service.issued.add(grant, now)
+            # From now on the device is one that rules can be made for.
+            service.meter.report(grant)
         assert grant.expires_at is not None
         return {
             "access_token": grant.token,
