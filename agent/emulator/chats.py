@@ -26,6 +26,7 @@ from agent.coze.uplink import ToolResult
 from agent.emulator.conversations import Conversation
 from agent.emulator.fields import Refusal
 from agent.emulator.service import Service
+from agent.emulator.tokens import Grant
 from agent.emulator.turn import Question, Turn
 
 log = logging.getLogger(__name__)
@@ -137,12 +138,13 @@ class RunningChat:
         config: dict[str, Any],
         bot_id: str,
         question: Question,
+        grant: Grant,
         on_end: Callable[[str], None],
     ) -> None:
         conversation.claim(self)
         self.conversation = conversation
         self.stream = Stream(self._wait)
-        self.turn = Turn(service, self.stream, config, bot_id, conversation, question)
+        self.turn = Turn(service, self.stream, config, bot_id, conversation, question, grant)
         self._on_end = on_end
         self._patience: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -210,10 +212,15 @@ class Chats:
         self._running: dict[str, RunningChat] = {}
 
     def begin(
-        self, conversation: Conversation, config: dict[str, Any], bot_id: str, question: Question
+        self,
+        conversation: Conversation,
+        config: dict[str, Any],
+        bot_id: str,
+        question: Question,
+        grant: Grant,
     ) -> RunningChat:
         """Prepare a chat, which the caller starts. Raises ``Refusal`` 4016."""
-        chat = RunningChat(self._service, conversation, config, bot_id, question, self._over)
+        chat = RunningChat(self._service, conversation, config, bot_id, question, grant, self._over)
         self._running[chat.turn.chat_id] = chat
         return chat
 
