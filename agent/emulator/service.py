@@ -21,6 +21,7 @@ from agent.emulator.connectors import Connectors
 from agent.emulator.conversations import Conversations
 from agent.emulator.desk import Desk
 from agent.emulator.feed import Feed
+from agent.emulator.files import Files
 from agent.emulator.ids import Ids
 from agent.emulator.issued import Tokens
 from agent.emulator.limits import Limiter
@@ -30,6 +31,8 @@ from agent.emulator.script import Prompter, Script
 from agent.emulator.store import Store
 from agent.emulator.tables import TABLES
 from agent.emulator.tokens import TokenPolicy
+from agent.emulator.voiceprints import Voiceprints
+from agent.emulator.voices import Voices
 from agent.emulator.worker import Worker
 
 Samples = NDArray[np.int16]
@@ -82,6 +85,9 @@ class Service:
     connectors: Connectors = field(init=False)
     publishing: Publishing = field(init=False)
     bots: Bots = field(init=False)
+    files: Files = field(init=False)
+    voices: Voices = field(init=False)
+    voiceprints: Voiceprints = field(init=False)
     prompter: Prompter = field(init=False)
     connections: int = 0
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -117,6 +123,9 @@ class Service:
         self.connectors = Connectors(self.store, now)
         self.callbacks.on_audit.append(self.connectors.audit)
         self.publishing = Publishing(self.connectors, self.callbacks, self.accounts, self.meter)
+        self.files = Files(self.store, self.ids, lambda: self.now())
+        self.voices = Voices(self.store, lambda: self.now())
+        self.voiceprints = Voiceprints(self.store, self.ids, lambda: self.now())
         self.prompter = Prompter(self.script.answer)
 
     def _default_bot(self) -> Bot:

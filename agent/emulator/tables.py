@@ -13,11 +13,15 @@ from agent.emulator import (
     connectors,
     consents,
     conversations,
+    files,
     history,
     issued,
     oauth,
     quotas,
     usage,
+    variables,
+    voiceprints,
+    voices,
 )
 
 TABLES: tuple[str, ...] = (
@@ -28,8 +32,12 @@ TABLES: tuple[str, ...] = (
     consents.SCHEMA,
     assertion.SCHEMA,
     bots.SCHEMA,
+    files.SCHEMA,
     conversations.SCHEMA,
     history.SCHEMA,
+    voices.SCHEMA,
+    voiceprints.SCHEMA,
+    variables.SCHEMA,
     quotas.SCHEMA,
     usage.SCHEMA,
     bills.SCHEMA,
