@@ -241,6 +241,7 @@ class ChatSession(Receiver):
         """Start a turn; one that runs is canceled with ``code`` first."""
         if self._switches.quota_form != "failed":
             self._check_quota()
+        self._service.limiter.question(self._grant.account)
         async with self._floor:
             conversation = self._own_conversation()
             conversation.claim(self)
