@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from agent.emulator.access import Access
+from agent.emulator.fields import Refusal
 from agent.emulator.tokens import Denial
 
 CODE = 4020
@@ -61,6 +62,13 @@ class Limiter:
         group = _group(path)
         if group:
             self.take(account, group)
+
+    def question(self, account: str) -> None:
+        """Count a call to the model. Raises ``Refusal`` 4020."""
+        try:
+            self.take(account, "model")
+        except Denial as denial:
+            raise Refusal(denial.msg, denial.code) from None
 
     def take(self, account: str, group: str) -> None:
         """Count one of chat, workflow, upload or model. Raises ``Denial`` 429, code 4020."""

@@ -1,8 +1,9 @@
 import pytest
 
+from agent.emulator.fields import Refusal
 from agent.emulator.limits import Limiter, Limits
 from agent.emulator.tokens import Denial
-from tests.emulator.doubles import drive, fast_script
+from tests.emulator.doubles import client, drive, fast_script, running
 from tests.emulator.site import site
 
 
@@ -47,7 +48,10 @@ def test_models_per_minute_and_calls_for_good() -> None:
     with pytest.raises(Denial, match="minute"):
         limiter.take("a", "model")
     clock.now += 1
-    limiter.take("a", "model")
+    limiter.question("a")
+    with pytest.raises(Refusal) as caught:
+        limiter.question("a")
+    assert caught.value.code == 4020
     limiter.call("a", "/v1/bots")
     limiter.call("a", "/v1/bots")
     clock.now += 1e6
@@ -65,6 +69,19 @@ def test_the_api_answers_429_and_pages_are_not_counted() -> None:
             # Strangers spend nothing of anybody's.
             assert await place.me("") == 401
             assert (await place.get("/health"))[0] == 200
+
+    drive(body)
+
+
+def test_questions_on_a_socket() -> None:
+    async def body() -> None:
+        script = fast_script(limits={"model_rpm": 1})
+        async with running(script) as emulator, client(emulator) as talk:
+            await talk.ask()
+            await talk.until("conversation.chat.completed")
+            await talk.ask()
+            refused = (await talk.until("error"))[-1]
+            assert refused["data"]["code"] == 4020
 
     drive(body)
 
