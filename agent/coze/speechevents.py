@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from agent.coze.envelope import ConfigShape, ContentShape, Downlink, known, required
-from agent.coze.frame import JsonObject, decode_audio, encode_audio
+from agent.coze.frame import JsonObject, decode_audio, encode_audio, text_of
 
 # --- the speech socket ------------------------------------------------------------------------
 
@@ -90,6 +90,15 @@ class TranscriptionsMessageUpdate(ContentShape):
 @known
 @dataclass(frozen=True, slots=True)
 class TranscriptionsMessageCompleted(Downlink):
-    """The last update stands as the result."""
+    """The last update stands as the result; ``content`` repeats it where a server does so."""
+
+    content: str = ""
 
     event_type = "transcriptions.message.completed"
+
+    @classmethod
+    def read(cls, data: JsonObject | None, envelope: dict[str, Any]) -> Self:
+        return cls(text_of(data or {}, "content"), **envelope)
+
+    def data(self) -> JsonObject | None:
+        return {"content": self.content} if self.content else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,12 +22,23 @@ RATE = 16000
 """Rate (Hz) of everything behind this module."""
 
 _LONGEST_WAV_HEADER = 65536
+_SLICE = 96_000  # bytes; a multiple of every sample size
 # Only usual rates: the resampler's tables for two rates with little in common are huge.
 _WAV_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
+def slices(payload: bytes, codec: str) -> Iterator[bytes]:
+    """A piece in parts that are decoded in a few milliseconds each; an Opus packet stays whole."""
+    step = _SLICE if codec != "opus" else max(1, len(payload))
+    for at in range(0, max(1, len(payload)), step):
+        yield payload[at : at + step]
+
+
 class Decoder(Protocol):
     """A stream of appended pieces in, samples out."""
+
+    def check(self, payload: bytes) -> None:
+        """Raises ``Refusal`` for a piece whose mere size cannot be right."""
 
     def feed(self, payload: bytes) -> Samples:
         """The samples (16 kHz) that ``payload`` completes. ``Refusal`` keeps the state."""
@@ -61,12 +73,15 @@ class PcmDecoder:
         """Bytes of one sample of all channels."""
         return self._channels * self._bits // 8
 
-    def feed(self, payload: bytes) -> Samples:
+    def check(self, payload: bytes) -> None:
         if len(payload) % self.block:
             raise Refusal(
                 f"invalid audio: a piece of {len(payload)} bytes is no whole number of samples "
                 f"of {self.block} bytes"
             )
+
+    def feed(self, payload: bytes) -> Samples:
+        self.check(payload)
         return self._resampler.process(self._mono(payload))
 
     def flush(self) -> Samples:
@@ -98,6 +113,9 @@ class WavDecoder:
         self._rest = b""
         self._left = 0
         self._inner: PcmDecoder | G711Decoder | None = None
+
+    def check(self, payload: bytes) -> None:
+        """Any size may be right."""
 
     def feed(self, payload: bytes) -> Samples:
         if self._inner is None:
@@ -153,6 +171,9 @@ class G711Decoder:
         self._law = law
         self._resampler = Resampler(8000, RATE)
 
+    def check(self, payload: bytes) -> None:
+        """Any size may be right."""
+
     def feed(self, payload: bytes) -> Samples:
         return self._resampler.process(g711.decode(self._law, payload))
 
@@ -165,6 +186,9 @@ class PacketDecoder:
 
     def __init__(self) -> None:
         self._decoder = OpusDecoder(RATE)
+
+    def check(self, payload: bytes) -> None:
+        """Any size may be right."""
 
     def feed(self, payload: bytes) -> Samples:
         try:
@@ -183,6 +207,9 @@ class OggDecoder:
     def __init__(self) -> None:
         self._pages = OggReader()
         self._packets = PacketDecoder()
+
+    def check(self, payload: bytes) -> None:
+        """Any size may be right."""
 
     def feed(self, payload: bytes) -> Samples:
         try:

@@ -22,6 +22,8 @@ from agent.emulator.schema import (
     Schema,
 )
 from agent.emulator.script import Switches
+from audio import opus
+from audio.errors import LibraryMissing
 
 Config = dict[str, Any]
 
@@ -144,6 +146,16 @@ def merge(
     if voice.get("enable_ans") and voice.get("enable_pdns"):
         raise invalid("data.voice_processing_config", "one of enable_ans and enable_pdns")
     return merged
+
+
+def require_codecs(config: Config) -> None:
+    """Raises ``Refusal`` 5000 where a codec that was chosen is not installed here."""
+    chosen = [config[name]["codec"] for name in ("input_audio", "output_audio") if name in config]
+    if "opus" in chosen:
+        try:
+            opus.require()
+        except LibraryMissing as error:
+            raise Refusal(str(error), 5000) from None
 
 
 def echo(config: Config) -> Config:

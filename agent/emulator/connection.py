@@ -119,7 +119,8 @@ class Room(ABC):
     def _admit(self, request: web.Request) -> Grant:
         header = request.headers.get("Authorization") or request.query.get("authorization")
         grant = self._service.access.admit(header)
-        grant.need(self.permission)
+        if self.permission:
+            grant.need(self.permission)
         return grant
 
     async def _talk(

@@ -24,12 +24,15 @@ log = logging.getLogger(__name__)
 class Voicing:
     """How a socket tells what was heard.
 
-    ``growing``: an utterance that nothing was told of before is told in steps, as if it had been
-    heard while it was spoken. ``empty``: nothing recognised is told too.
+    An ``update`` comes ``update_ms`` after the end of an utterance, and ``completed`` after
+    ``completed_ms``. ``growing``: an utterance that nothing was told of before is told in steps, as
+    if it had been heard while it was spoken. ``empty``: nothing recognised is told too.
     """
 
     update: Callable[[str], Downlink]
     completed: Callable[[str], Downlink]
+    update_ms: float
+    completed_ms: float
     growing: bool
     empty: bool
 
@@ -64,6 +67,8 @@ class Hearing:
         self._voicing = voicing or Voicing(
             TranscriptUpdate,
             TranscriptCompleted,
+            service.script.timing.update_ms,
+            service.script.timing.transcript_ms,
             growing=True,
             empty=service.script.switches.nothing_recognised == "empty",
         )
@@ -86,9 +91,14 @@ class Hearing:
         taken, self._heard_ms = self._heard_ms, 0.0
         return taken
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or is being heard."""
+        return self._busy or not self._jobs.empty()
+
     async def drop(self) -> bool:
         """Forget everything that waits or is being heard; whether there was anything."""
-        pending = self._busy or not self._jobs.empty()
+        pending = self.busy
         task, self._task = self._task, None
         self._jobs = asyncio.Queue()
         self._busy = False
@@ -124,22 +134,22 @@ class Hearing:
             await self._on_words(text)
 
     async def _final(self, heard: Stopped, job: _Job) -> None:
-        timing, seconds = self._service.script.timing, self._service.seconds
+        voicing, seconds = self._voicing, self._service.seconds
         begun = asyncio.get_running_loop().time()
         # If nobody spoke since the last look at the words, they stand.
         known = "" if heard.fresh else self._words
         text = known or await self._hear(heard.samples, job.asr)
         self._words = ""
         if not known and _streams(job.asr):
-            steps = interim(text) if self._voicing.growing else [text] if text else []
+            steps = interim(text) if voicing.growing else [text] if text else []
             for count, words in enumerate(steps, 1):
-                await sleep_until(begun + seconds(count * timing.update_ms))
-                await self._line.send(self._voicing.update(words))
-        await sleep_until(begun + seconds(timing.transcript_ms))
-        if text or self._voicing.empty:
-            await self._line.send(self._voicing.completed(text))
+                await sleep_until(begun + seconds(count * voicing.update_ms))
+                await self._line.send(voicing.update(words))
+        await sleep_until(begun + seconds(voicing.completed_ms))
+        if text or voicing.empty:
+            await self._line.send(voicing.completed(text))
         if text:
-            await self._service.delay(timing.question_ms)
+            await self._service.delay(self._service.script.timing.question_ms)
             await self._on_text(text, job.origin)
 
     async def _hear(self, samples: Samples, asr: dict[str, Any]) -> str:

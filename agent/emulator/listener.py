@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.emulator.audio_in import RATE, Decoder, open_decoder
+from agent.emulator.audio_in import RATE, Decoder, open_decoder, slices
 from agent.emulator.fields import Refusal
 from audio.endpointer import Endpointer, EndpointSettings, SpeechEnd, SpeechStart
 from audio.level import dbfs
@@ -33,7 +33,6 @@ _PAUSE_MS = 240
 _LOOK_MS = 1000
 # A candidate becomes speech within this time of its onset, or not at all.
 _CANDIDATE_MS = 800
-_SLICE = 96_000  # bytes; a multiple of every sample size
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +94,9 @@ class Listener:
 
         Raises ``Refusal`` for what cannot be decoded.
         """
-        step = _SLICE if self._input["codec"] != "opus" else max(1, len(payload))
-        for at in range(0, max(1, len(payload)), step):
-            yield self._take(self._decoder.feed(payload[at : at + step]))
+        self._decoder.check(payload)
+        for piece in slices(payload, self._input["codec"]):
+            yield self._take(self._decoder.feed(piece))
 
     def complete(self) -> Samples:
         """The utterance that the client ended; empty where nothing was appended."""

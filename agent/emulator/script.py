@@ -47,6 +47,14 @@ class Timing:
     completed_ms: float = 10.0
 
 
+    # Speech socket: end of the text to its confirmation, that to the first sentence.
+    buffer_ms: float = 110.0
+    announce_ms: float = 30.0
+    # Transcription socket: end of the audio to the transcript, that to its completion; and how
+    # much audio comes before the words so far are told.
+    recognition_ms: float = 695.0
+    recognised_ms: float = 40.0
+    interim_ms: float = 1000.0
 @dataclass(frozen=True, slots=True)
 class Switches:
     """What no source tells for sure, each with the emulator's default (see docs/emulator.md)."""

@@ -19,9 +19,9 @@ from typing import Self
 
 from aiohttp import web
 
-from agent.emulator import chat, page
+from agent.emulator import chat, interpretation, page, speechsocket, transcriptions
 from agent.emulator.brain import open_brain
-from agent.emulator.chat import ChatRoom
+from agent.emulator.connection import Room
 from agent.emulator.envelope import envelope
 from agent.emulator.limits import limited
 from agent.emulator.page import Pages
@@ -32,6 +32,12 @@ from agent.errors import UsageError
 
 log = logging.getLogger(__name__)
 
+_SOCKETS: dict[str, type[Room]] = {
+    chat.PATH: chat.ChatRoom,
+    transcriptions.PATH: transcriptions.TranscriptionsRoom,
+    speechsocket.PATH: speechsocket.SpeechRoom,
+    interpretation.PATH: interpretation.InterpretationRoom,
+}
 _STOP_S = 10.0
 # The platform's generic limit of a request's body.
 _LARGEST_BODY = 15 * 1024 * 1024
@@ -92,15 +98,18 @@ class Emulator:
             ],
             client_max_size=_LARGEST_BODY,
         )
-        room, pages = ChatRoom(self.service), Pages(self.service)
-        app.router.add_get(chat.PATH, room.serve)
+        pages = Pages(self.service)
+        rooms = {path: room(self.service) for path, room in _SOCKETS.items()}
+        for path, room in rooms.items():
+            app.router.add_get(path, room.serve)
         app.router.add_get(page.HEALTH, pages.health)
         app.router.add_get("/", pages.index)
         for room_routes in ROOMS:
             app.router.add_routes(room_routes(self.service))
 
         async def goodbye(app: web.Application) -> None:
-            await asyncio.gather(room.shut(), *(close() for close in self.service.closers))
+            goodbyes = [room.shut() for room in rooms.values()]
+            await asyncio.gather(*goodbyes, *(close() for close in self.service.closers))
 
         async def hello(app: web.Application) -> None:
             await self.service.callbacks.start()

@@ -31,7 +31,7 @@ from agent.coze.uplink import (
     SubmitToolOutputs,
     Uplink,
 )
-from agent.emulator.config import Rules, default_config, echo, merge
+from agent.emulator.config import Rules, default_config, echo, merge, require_codecs
 from agent.emulator.conversations import Conversation
 from agent.emulator.fields import Refusal, invalid
 from agent.emulator.hearing import Hearing
@@ -45,8 +45,6 @@ from agent.emulator.speech import SILENT_MESSAGE, Speech
 from agent.emulator.tokens import Grant
 from agent.emulator.transcript import interrupts
 from agent.emulator.turn import Question, Turn
-from audio import opus
-from audio.errors import LibraryMissing
 
 log = logging.getLogger(__name__)
 
@@ -129,11 +127,7 @@ class ChatSession(Receiver):
 
     async def _update(self, event: ChatUpdate, echoed: str) -> None:
         merged = merge(self._config, event.config, CHAT, Rules.of(self._switches))
-        if "opus" in (merged["input_audio"]["codec"], merged["output_audio"]["codec"]):
-            try:
-                opus.require()
-            except LibraryMissing as error:
-                raise Refusal(str(error), 5000) from None
+        require_codecs(merged)
         conversation = self._wanted_conversation(merged["chat_config"])
         before, self._config = self._config, merged
         self._conversation = conversation

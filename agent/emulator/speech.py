@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -54,13 +55,20 @@ class Speech:
         *,
         tone: bool = False,
         gauge: Gauge | None = None,
+        packet: Callable[[Message, bytes], Downlink] = AudioDelta,
+        announced: bool = True,
     ) -> None:
-        """``config`` is a validated ``output_audio``; ``tone`` replaces the voice by a beep."""
+        """``config`` is a validated ``output_audio``; ``tone`` replaces the voice by a beep.
+
+        ``packet`` makes the event of a piece of audio; sentences are ``announced`` or not.
+        """
         switches = service.script.switches
         self._service = service
         self._line = line
         self._tone = tone
         self._gauge = gauge
+        self._packet = packet
+        self._announced = announced
         self._stops = switches.quota_mid_turn != "finish"
         self._encoder = AudioEncoder(
             config,
@@ -73,7 +81,7 @@ class Speech:
         self._pacer = Pacer(limit["period"], limit["max_frame_num"]) if limit else None
         self._queue: asyncio.Queue[_Sentence | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[list[Piece]]] = []
-        self._unsent: deque[AudioDelta] = deque()
+        self._unsent: deque[Downlink] = deque()
 
     def say(self, text: str, message: Message) -> None:
         """Queue a sentence whose audio deltas carry the ids of ``message``."""
@@ -95,7 +103,7 @@ class Speech:
             for task in self._tasks:
                 task.cancel()
 
-    def leftovers(self, most: int) -> list[AudioDelta]:
+    def leftovers(self, most: int) -> list[Downlink]:
         """Deltas that were ready when the speech was stopped, for a server that leaks some."""
         return [self._unsent.popleft() for _ in range(min(most, len(self._unsent)))]
 
@@ -106,11 +114,12 @@ class Speech:
         start = sentence.ready + seconds(timing.sentence_ms)
         await sleep_until(start)
         self._check_quota()
-        await self._line.send(SentenceStart(sentence.text))
+        if self._announced:
+            await self._line.send(SentenceStart(sentence.text))
         pieces = await sentence.pieces
         if self._gauge is not None:
             self._gauge.wrote(sentence.text)
-        self._unsent.extend(AudioDelta(sentence.message, piece.data) for piece in pieces)
+        self._unsent.extend(self._packet(sentence.message, piece.data) for piece in pieces)
         # Synthesis began when the text was ready, while earlier sentences were still being sent:
         # that is why a late sentence begins with a burst.
         first = start + seconds(timing.first_audio_ms)
@@ -144,7 +153,7 @@ class Silence:
     async def run(self) -> None:
         """Send nothing."""
 
-    def leftovers(self, most: int) -> list[AudioDelta]:
+    def leftovers(self, most: int) -> list[Downlink]:
         """None."""
         return []
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from agent.coze.events import (
     AudioCompleted,
-    AudioDelta,
     Chat,
+    Downlink,
     ErrorEvent,
     LastError,
     Message,
@@ -51,12 +51,16 @@ _MOST_TOOL_ROUNDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the user said or typed. ``content`` goes back on the wire, ``text`` is understood."""
+    """What the user said or typed. ``content`` goes back on the wire, ``text`` is understood.
+
+    ``kept`` tells that the history has it already.
+    """
 
     text: str
     content: str
     content_type: str = "text"
     heard_ms: float = 0.0
+    kept: bool = False
 
 
 class Turn:
@@ -132,7 +136,8 @@ class Turn:
     async def _run(self) -> None:
         question = self._message("question", self._question.content, role="user")
         question = replace(question, content_type=self._question.content_type)
-        self._keep(question)
+        if not self._question.kept:
+            self._keep(question)
         await self._line.send(MessageCompleted(question))
         await self._line.send(TurnCreated(self._become("created")))
         await self._line.send(TurnInProgress(self._become("in_progress")))
@@ -204,7 +209,7 @@ class Turn:
         if self._outputs is not None:
             self._outputs.set_result(outputs)
 
-    def late(self, most: int) -> list[AudioDelta]:
+    def late(self, most: int) -> list[Downlink]:
         """Audio that was ready when the turn was stopped."""
         return self._speech.leftovers(most)
 

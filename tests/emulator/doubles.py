@@ -156,17 +156,29 @@ async def running(script: Script | None = None, **options: Any) -> AsyncIterator
         await emulator.stop()
 
 
+FIRST = {
+    "/v1/chat": "chat.created",
+    "/v1/audio/speech": "speech.created",
+    "/v1/audio/transcriptions": "transcriptions.created",
+}
+
+
 @asynccontextmanager
 async def client(
-    emulator: Emulator, query: str = "bot_id=1", token: str = "t", *, opened: bool = True
+    emulator: Emulator,
+    query: str = "bot_id=1",
+    token: str = "t",
+    *,
+    opened: bool = True,
+    path: str = "/v1/chat",
 ) -> AsyncIterator[Client]:
-    """A connected client that has seen ``chat.created``."""
+    """A connected client that has seen the first frame."""
     headers = {"Authorization": f"Bearer {token}"}
-    address = f"{emulator.ws_base}/v1/chat?{query}"
+    address = f"{emulator.ws_base}{path}?{query}"
     async with connect(address, additional_headers=headers, max_size=None) as socket:
         connected = Client(socket)
         if opened:
-            assert (await connected.next())["event_type"] == "chat.created"
+            assert (await connected.next())["event_type"] == FIRST[path]
         yield connected
 
 

@@ -16,10 +16,12 @@ from agent.emulator.server import Emulator
 from tests.emulator.doubles import client, drive, fast_script, running, types
 
 
-async def refused(emulator: Emulator, query: str, token: str = "") -> tuple[int, dict[str, Any]]:
+async def refused(
+    emulator: Emulator, query: str, token: str = "", path: str = "/v1/chat"
+) -> tuple[int, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with pytest.raises(InvalidStatus) as caught:
-        await connect(f"{emulator.ws_base}/v1/chat?{query}", additional_headers=headers)
+        await connect(f"{emulator.ws_base}{path}?{query}", additional_headers=headers)
     response = caught.value.response
     body = json.loads(response.body or b"{}")
     assert response.headers["X-Tt-Logid"] == body["detail"]["logid"]
