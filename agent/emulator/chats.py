@@ -141,6 +141,7 @@ class RunningChat:
         grant: Grant,
         on_end: Callable[[str], None],
     ) -> None:
+        service.limiter.question(grant.account)
         conversation.claim(self)
         self.conversation = conversation
         self.stream = Stream(self._wait)
