@@ -15,6 +15,7 @@ from agent.coze.frame import MAX_UPLINK_BYTES
 from agent.emulator.envelope import HEADER, refusal_response
 from agent.emulator.fields import Refusal
 from agent.emulator.line import Line
+from agent.emulator.saboteur import Saboteur
 from agent.emulator.service import Service
 from agent.emulator.tokens import Denial, Grant
 
@@ -69,6 +70,10 @@ class Room(ABC):
         """One connection from its upgrade to its end; a plain HTTP answer where it is refused."""
         service = self._service
         logid = service.ids.logid()
+        device_id = request.query.get("device_id", "")[:100]
+        saboteur = service.faults.arrive(request.path.rpartition("/")[2], device_id, logid)
+        if (spoiled := await saboteur.upgrade(request)) is not None:
+            return spoiled
         try:
             grant = self._admit(request)
             objection = self.objection(request, grant)
@@ -76,7 +81,10 @@ class Room(ABC):
             return refusal_response(denial.status, denial.code, denial.msg, logid)
         # Compression is off, as no client of the platform was seen to ask for it.
         socket = web.WebSocketResponse(
-            compress=False, max_msg_size=MAX_UPLINK_BYTES + 1, timeout=_GOODBYE_S
+            compress=False,
+            max_msg_size=MAX_UPLINK_BYTES + 1,
+            timeout=_GOODBYE_S,
+            autoping=saboteur.autoping,
         )
         socket.headers[HEADER] = logid
         if not socket.can_prepare(request).ok:
@@ -85,23 +93,29 @@ class Room(ABC):
         line = Line(
             socket.send_str, service.ids, logid, vad_detail=service.script.switches.vad_detail
         )
+        line.carry = saboteur.downlink
+        saboteur.attach(socket, request.transport)
+        service.faults.here(logid, saboteur)
         self._open.add(socket)
         service.connections += 1
-        device_id = request.query.get("device_id", "")[:100] or grant.device_id
+        device_id = device_id or grant.device_id
         line.tap = service.feed.connected(
             logid, device_id, grant.account, request.query.get("bot_id", "")[:100], request.path
         )
         try:
             if objection is not None:
                 await line.refuse(Refusal(objection.msg, objection.code))
-                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"refused")
+                await saboteur.close(WSCloseCode.POLICY_VIOLATION, b"refused")
             else:
                 session = self.session(request, line, grant)
-                await self._talk(socket, line, session, request.transport, grant)
+                saboteur.breaker = getattr(session, "break_turn", None)
+                await self._talk(saboteur, line, session, request.transport, grant)
         except ConnectionError:
             log.debug("the connection %s was lost", logid)
         finally:
             service.connections -= 1
+            service.faults.gone(logid)
+            await saboteur.detach()
             service.feed.gone(logid, f"code {socket.close_code}" if socket.close_code else "cut")
             self._open.discard(socket)
         return socket
@@ -125,7 +139,7 @@ class Room(ABC):
 
     async def _talk(
         self,
-        socket: web.WebSocketResponse,
+        saboteur: Saboteur,
         line: Line,
         session: Session,
         transport: asyncio.Transport | None,
@@ -140,20 +154,20 @@ class Room(ABC):
                 next_end = self._idle_end(loop.time(), end)
                 wait = None if next_end is None else max(0.001, next_end.at - loop.time())
                 try:
-                    message = await socket.receive(wait)
+                    message = await saboteur.receive(wait)
                 except TimeoutError:
                     assert next_end is not None
-                    await self._finish(socket, line, transport, next_end)
+                    await self._finish(saboteur, line, transport, next_end)
                     return
                 if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                     return
                 await session.receive(message.data)
                 if session.refusals >= switches.most_refusals:
                     log.info("connection %s sent %d wrong frames", line.logid, session.refusals)
-                    await self._cut_off(socket, transport, b"too many wrong frames")
+                    await self._cut_off(saboteur, transport, b"too many wrong frames")
                     return
                 if end is not None and loop.time() >= end.at:
-                    await self._finish(socket, line, transport, end)
+                    await self._finish(saboteur, line, transport, end)
                     return
                 # Frames may lie ready without end; others want their turn.
                 await asyncio.sleep(0)
@@ -182,7 +196,7 @@ class Room(ABC):
 
     async def _finish(
         self,
-        socket: web.WebSocketResponse,
+        saboteur: Saboteur,
         line: Line,
         transport: asyncio.Transport | None,
         end: _End,
@@ -194,12 +208,12 @@ class Room(ABC):
             if transport is not None:
                 transport.abort()
             return
-        await socket.close(code=end.code, message=b"closed by the server")
+        await saboteur.close(end.code, b"closed by the server")
 
     async def _cut_off(
-        self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, why: bytes
+        self, saboteur: Saboteur, transport: asyncio.Transport | None, why: bytes
     ) -> None:
         """Close, and read nothing more of what keeps coming in."""
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=why)
+        await saboteur.close(WSCloseCode.POLICY_VIOLATION, why)
         if transport is not None:
             transport.abort()

@@ -12,7 +12,7 @@ from typing import Any
 from agent.emulator.moments import OF_A_FRAME, OF_A_TURN, Moment, Progress, parse_moment
 from agent.errors import ConfigError
 
-SOCKETS = ("chat", "speech", "transcriptions", "any")
+SOCKETS = ("chat", "speech", "transcriptions", "simult_interpretation", "any")
 
 MESSAGES = {
     4000: "invalid parameter",

@@ -12,7 +12,7 @@ from random import Random
 from agent.emulator.fault import Fault, Plan
 from agent.emulator.forger import Forger
 from agent.emulator.ids import Ids
-from agent.emulator.jitter import Network, Route, Steps
+from agent.emulator.jitter import Network, Route
 from agent.emulator.saboteur import Saboteur
 
 log = logging.getLogger(__name__)
@@ -50,15 +50,17 @@ class Faults:
         self,
         faults: Sequence[Fault],
         network: Network,
-        steps: Steps | None,
         seed: int,
         ids: Ids,
         note: Callable[[str, str, str], None] = lambda connection, do, at: None,
     ) -> None:
-        """``steps`` of a recorded trace; ``note`` is told of each strike: log id, what, when."""
+        """``note`` is told of each strike: log id, what, when.
+
+        Raises ``ConfigError`` for a trace file that cannot be used.
+        """
         self._faults = list(faults)
         self._network = network
-        self._steps = steps
+        self._steps = network.steps()
         self._seed = seed
         self._ids = ids
         self._note = note

@@ -12,7 +12,7 @@ import csv
 import difflib
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -20,6 +20,9 @@ from typing import Protocol
 from agent.errors import ConfigError
 
 _HANDOVER_WITHIN_S = 60.0
+
+Steps = list[tuple[float, float]]
+"""Times and delays of a recorded trace, in s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,16 @@ class Network:
     stalls: list[Stall] = field(default_factory=list)
     trace: str = ""
     uplink: bool = False
+
+    def beside(self, script: Path) -> Network:
+        """With its trace file found from the folder of the script."""
+        if not self.trace.endswith(".csv"):
+            return self
+        return replace(self, trace=str(script.parent / self.trace))
+
+    def steps(self) -> Steps | None:
+        """Those of a recorded trace, None where it is none. Raises ``ConfigError``."""
+        return read_steps(Path(self.trace)) if self.trace.endswith(".csv") else None
 
     @property
     def ideal(self) -> bool:
@@ -118,9 +131,6 @@ class ShapedTrace:
         self._until = self._from + self._stalls.uniform(*self._shape.stall) / 1000
 
 
-Steps = list[tuple[float, float]]
-
-
 class RecordedTrace:
     """Steps of time (s) and delay (s), as of ``read_steps``; it begins again when it is over."""
 
@@ -169,21 +179,15 @@ class Route:
         return self._last
 
 
-def check_network(network: Network, where: str, folder: Path) -> Steps | None:
-    """The steps of a recorded trace, None where it is none; ``folder`` is that of the script.
-
-    Raises ``ConfigError`` that begins with ``where`` for a trace that cannot be used.
-    """
-    if not network.trace or network.trace in SHAPES:
-        return None
-    if not network.trace.endswith(".csv"):
-        near = difflib.get_close_matches(network.trace, SHAPES, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(SHAPES)}"
-        raise ConfigError(
-            f"{where}.trace: {network.trace!r} is neither a known trace nor a .csv file",
-            remedy=hint,
-        )
-    return read_steps(folder / network.trace)
+def check_network(network: Network, where: str) -> None:
+    """Raises ``ConfigError`` that begins with ``where`` for a trace of no known kind."""
+    if not network.trace or network.trace in SHAPES or network.trace.endswith(".csv"):
+        return
+    near = difflib.get_close_matches(network.trace, SHAPES, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(SHAPES)}"
+    raise ConfigError(
+        f"{where}.trace: {network.trace!r} is neither a known trace nor a .csv file", remedy=hint
+    )
 
 
 def read_steps(path: Path) -> Steps:

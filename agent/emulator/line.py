@@ -18,15 +18,17 @@ from agent.emulator.fields import Refusal
 from agent.emulator.ids import Ids
 from agent.emulator.tap import Tap
 
-_ALWAYS = (ChatCreated.event_type, ErrorEvent.event_type)
+_ALWAYS = frozenset((ChatCreated.event_type, ErrorEvent.event_type))
 # A refused append may be megabytes; the head is enough to recognise it.
 _LONGEST_ORIGIN = 16_384
 
 
 class Line:
-    """Sends events in order. ``subscriptions`` lists the wanted types, empty means all.
+    """Sends events in order. ``subscriptions`` lists the wanted types, empty means all; those of
+    ``always`` are sent all the same.
 
-    ``tap``, where there is one, sees every event first.
+    ``tap``, where there is one, sees every event first. ``carry``, where there is one, sends
+    instead of ``send``: it gets each event and its frame, which is empty where it is not wanted.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Line:
         self._vad_detail = vad_detail
         self._wall = wall
         self.subscriptions: frozenset[str] = frozenset()
+        self.always: frozenset[str] = _ALWAYS
         self.tap: Tap | None = None
+        self.carry: Callable[[Downlink, str], Awaitable[None]] | None = None
 
     async def send(self, *events: Downlink) -> None:
         """Send events that share one ``respond_at``. An id that is set is kept."""
@@ -52,10 +56,13 @@ class Line:
         for event in events:
             text = ""
             if self._wanted(event.event_type):
-                text = dump(self._stamped(event, respond_at))
+                event = self._stamped(event, respond_at)
+                text = dump(event)
             if self.tap is not None:
                 self.tap.down(event, text)
-            if text:
+            if self.carry is not None:
+                await self.carry(event, text)
+            elif text:
                 await self._send(text)
 
     async def refuse(self, refusal: Refusal, origin: str | bytes = "") -> None:
@@ -66,7 +73,8 @@ class Line:
         await self.send(ErrorEvent(refusal.code, refusal.msg, head))
 
     def _wanted(self, event_type: str) -> bool:
-        return not self.subscriptions or event_type in self.subscriptions or event_type in _ALWAYS
+        wanted = self.subscriptions
+        return not wanted or event_type in wanted or event_type in self.always
 
     def _stamped(self, event: Downlink, respond_at: str) -> Downlink:
         id = event.id or self._ids.event()

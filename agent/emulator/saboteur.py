@@ -74,6 +74,8 @@ class Saboteur:
     """The faults of one connection. ``Faults.arrive`` makes it; it is used by one connection once.
 
     ``upgrade``, then ``attach``, then ``downlink`` and ``receive``, at last ``detach``.
+    ``breaker``, where there are turns, ends the running one: as failed with a code and words, or
+    without another event.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Saboteur:
         self._progress = Progress()
         self._cable: Cable | None = None
         self._outbox: Outbox | None = None
-        self._breaker: Breaker | None = None
+        self.breaker: Breaker | None = None
         self._socket: web.WebSocketResponse | None = None
         self._runs: list[_Run] = []
         self._held: list[_Held] = []
@@ -137,13 +139,10 @@ class Saboteur:
         self,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport | None,
-        breaker: Breaker | None = None,
     ) -> None:
-        """The connection is up. ``breaker`` ends a running turn: as failed with a code and words,
-        or without another event."""
+        """The connection is up."""
         self._socket = socket
         self._cable = Cable(transport, socket, self._up)
-        self._breaker = breaker
         if not self._armed:
             return
         self._arm()
@@ -208,16 +207,17 @@ class Saboteur:
 
     # --- down ---------------------------------------------------------------------------------
 
-    async def downlink(self, event: wire.Downlink, wanted: bool = True) -> None:
-        """Send an event, or what becomes of it; not ``wanted`` are those nobody subscribed to."""
+    async def downlink(self, event: wire.Downlink, text: str) -> None:
+        """Send the frame ``text`` of an event, or what becomes of it. An event that nobody has
+        subscribed to is shown too, with an empty text."""
         assert self._socket is not None
         if not self._armed:
-            if wanted:
-                await self._socket.send_str(wire.dump(event))
+            if text:
+                await self._socket.send_str(text)
             return
         outbox = self._arm()
         moment = self._progress.sending(event)
-        out = _Out(moment or Moment(""), event, wire.dump(event) if wanted else None, [], [])
+        out = _Out(moment or Moment(""), event, text or None, [], [])
         if self._is_muted(event):
             out.frame = None
         elif moment is not None:
@@ -346,8 +346,8 @@ class Saboteur:
         """The running turn is over, for the client at once."""
         self._mute = self._progress.chat.id
         self._failing = failure is not None
-        if self._breaker is not None:
-            self._start(self._breaker(failure))
+        if self.breaker is not None:
+            self._start(self.breaker(failure))
 
     def _more_audio(self, fault: Fault, out: _Out) -> None:
         audio, frames = self._progress.audio, fault.get("frames")

@@ -11,7 +11,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from agent.emulator.accounts import ScriptedAccount, ScriptedWorkspace
 from agent.emulator.apps import ScriptedApp
+from agent.emulator.fault import SOCKETS, Fault, check_fault
 from agent.emulator.issued import ScriptedToken
+from agent.emulator.jitter import Network, check_network
 from agent.emulator.limits import Limits
 from agent.emulator.oauth import OAuthSettings
 from agent.emulator.plan import LEVELS, LICENCES, CallbackPolicy, Plan
@@ -45,8 +47,6 @@ class Timing:
     # Answer completed to the verbose message, last audio to its completion.
     verbose_ms: float = 57.0
     completed_ms: float = 10.0
-
-
     # Speech socket: end of the text to its confirmation, that to the first sentence.
     buffer_ms: float = 110.0
     announce_ms: float = 30.0
@@ -55,6 +55,8 @@ class Timing:
     recognition_ms: float = 695.0
     recognised_ms: float = 40.0
     interim_ms: float = 1000.0
+
+
 @dataclass(frozen=True, slots=True)
 class Switches:
     """What no source tells for sure, each with the emulator's default (see docs/emulator.md)."""
@@ -132,6 +134,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "missing_ids": ("accept", "refuse"),
     "workflow_id": ("accept", "refuse"),
     "token_expiry": ("keep", "close"),
+    "turn": ("any",),
+    "connection": ("every",),
+    "socket": SOCKETS,
     "before_update": ("wav", "refuse", "ignore"),
     "client_vad": ("accept", "refuse"),
     "user_language": ("both", "short", "region"),
@@ -145,8 +150,26 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """The words that a key of that name may have."""
 
-_AT_MOST = {"late_deltas": 5, "idle_close_code": 4999, "tail_ms": 5000, "speed": 1000.0}
-_ABOVE_ZERO = ("speed", "delivery", "nth", "most_refusals", "quota_code", "attempts")
+_AT_MOST = {
+    "late_deltas": 5,
+    "idle_close_code": 4999,
+    "tail_ms": 5000,
+    "speed": 1000.0,
+    "probability": 1.0,
+    "frames": 1_000_000,
+    "bytes": 64 << 20,
+    "s": 3600.0,
+}
+_ABOVE_ZERO = (
+    "speed",
+    "delivery",
+    "nth",
+    "most_refusals",
+    "quota_code",
+    "attempts",
+    "turn",
+    "connection",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +264,8 @@ class Script:
     bot: Bot = field(default_factory=Bot)
     plan: Plan = field(default_factory=Plan)
     callbacks: CallbackPolicy = field(default_factory=CallbackPolicy)
+    fault: list[Fault] = field(default_factory=list)
+    network: Network = field(default_factory=Network)
 
 
 class Prompter:
@@ -276,12 +301,20 @@ def load_script(path: Path) -> Script:
     for at, answer in enumerate(script.answer):
         _check_answer(answer, f"{path}: answer[{at}]")
     # Files are named relative to the script, wherever the emulator was started.
-    return replace(script, app=[app.beside(path) for app in script.app])
+    return replace(
+        script,
+        app=[app.beside(path) for app in script.app],
+        network=script.network.beside(path),
+    )
 
 
 def parse_script(data: dict[str, Any], source: str) -> Script:
     """A script from decoded TOML; ``source`` is named in errors."""
-    return _build(Script, data, f"{source}: ")
+    script = _build(Script, data, f"{source}: ")
+    for at, fault in enumerate(script.fault):
+        check_fault(fault, frozenset(data["fault"][at]), f"{source}: fault[{at}]")
+    check_network(script.network, f"{source}: network")
+    return script
 
 
 def _check_answer(answer: ScriptedAnswer, where: str) -> None:
@@ -332,7 +365,9 @@ def _value(kind: Any, name: str, value: Any, where: str) -> Any:
     kinds = [item for item in get_args(kind) if item is not type(None)] or [kind]
     if hasattr(kinds[0], "__dataclass_fields__"):
         return _build(kinds[0], value, f"{where}.")
-    return _scalar(kinds[0], name, value, where)
+    # Of a number or a word, the one that was written.
+    wanted = next((item for item in kinds if isinstance(value, item)), kinds[0])
+    return _scalar(wanted, name, value, where)
 
 
 def _scalar(kind: type, name: str, value: Any, where: str) -> Any:

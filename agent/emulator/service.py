@@ -20,6 +20,7 @@ from agent.emulator.callbacks import Callbacks
 from agent.emulator.connectors import Connectors
 from agent.emulator.conversations import Conversations
 from agent.emulator.desk import Desk
+from agent.emulator.faults import Faults
 from agent.emulator.feed import Feed
 from agent.emulator.files import Files
 from agent.emulator.ids import Ids
@@ -81,6 +82,7 @@ class Service:
     tokens: TokenPolicy = field(init=False)
     conversations: Conversations = field(init=False)
     meter: Meter = field(init=False)
+    faults: Faults = field(init=False)
     callbacks: Callbacks = field(init=False)
     connectors: Connectors = field(init=False)
     publishing: Publishing = field(init=False)
@@ -127,6 +129,13 @@ class Service:
         self.voices = Voices(self.store, lambda: self.now())
         self.voiceprints = Voiceprints(self.store, self.ids, lambda: self.now())
         self.prompter = Prompter(self.script.answer)
+        self.faults = Faults(
+            self.script.fault,
+            self.script.network,
+            self.seed,
+            self.ids,
+            lambda id, what, at: self.feed.note("fault", id, "", what, f"at {at}"),
+        )
 
     def _default_bot(self) -> Bot:
         """The bot of the script, published since the emulator began."""

@@ -77,6 +77,9 @@ class ChatSession(Receiver):
         self._conversation: Conversation | None = None
         self._turn: Turn | None = None
         self._output: asyncio.Task[None] | None = None
+        self._updated = self._listened = False
+        if switches.subscriptions == "strict":
+            line.always = frozenset()
         # Socket and hearing both begin and end turns; one at a time.
         self._floor = asyncio.Lock()
 
@@ -103,6 +106,7 @@ class ChatSession(Receiver):
             case AudioClear():
                 if self._listener.by_client:
                     self._listener.clear()
+                if self._has_buffer():
                     await self._line.send(BufferCleared(id=echoed))
             case ChatUpdate():
                 await self._update(event, echoed)
@@ -128,17 +132,27 @@ class ChatSession(Receiver):
     async def _update(self, event: ChatUpdate, echoed: str) -> None:
         merged = merge(self._config, event.config, CHAT, Rules.of(self._switches))
         require_codecs(merged)
+        if (
+            self._listened
+            and self._switches.input_change == "refuse"
+            and merged["input_audio"] != self._config["input_audio"]
+        ):
+            raise Refusal("invalid parameter: data.input_audio cannot change once audio was sent")
         conversation = self._wanted_conversation(merged["chat_config"])
         before, self._config = self._config, merged
+        self._updated = True
         self._conversation = conversation
         if any(before[key] != merged[key] for key in ("input_audio", "turn_detection")):
             self._listener = Listener(merged, vad=self._switches.vad)
-        if self._switches.subscriptions == "filter":
+        if self._switches.subscriptions != "ignore":
             self._line.subscriptions = frozenset(merged["event_subscriptions"])
         await self._line.send(ChatUpdated(echo(merged), id=echoed))
         if event.config.get("need_play_prologue"):
             prologue = merged.get("prologue_content") or self._service.script.bot.prologue
-            await self._speak(prologue)
+            if self._switches.prologue_events == "chat":
+                await self._begin(Question("", "", prologue=prologue), 3)
+            else:
+                await self._speak(prologue)
 
     def _wanted_conversation(self, chat_config: dict[str, Any]) -> Conversation | None:
         id, user_id = chat_config.get("conversation_id", ""), chat_config.get("user_id", "")
@@ -162,6 +176,16 @@ class ChatSession(Receiver):
     # --- audio in -----------------------------------------------------------------------------
 
     async def _append(self, audio: bytes) -> None:
+        if not self._updated and self._switches.before_update != "wav":
+            if self._switches.before_update == "refuse":
+                raise Refusal("invalid parameter: audio came before chat.update")
+            with contextlib.suppress(Refusal):
+                await self._listen(audio)
+            return
+        await self._listen(audio)
+
+    async def _listen(self, audio: bytes) -> None:
+        self._listened = True
         for found in self._listener.feed(audio):
             for heard in found:
                 match heard:
@@ -188,6 +212,8 @@ class ChatSession(Receiver):
 
     async def _complete(self, frame: str | bytes, echoed: str) -> None:
         if not self._listener.by_client:
+            if self._has_buffer():
+                await self._line.send(BufferCompleted(id=echoed))
             return
         samples = self._listener.complete()
         if not len(samples) and self._switches.empty_complete == "error":
@@ -195,6 +221,14 @@ class ChatSession(Receiver):
         await self._line.send(BufferCompleted(id=echoed))
         if len(samples):
             self._hearing.put(Stopped(samples, fresh=True), self._config["asr_config"], frame)
+
+    def _has_buffer(self) -> bool:
+        """Whether complete and clear are acknowledged. Raises ``Refusal`` where they are wrong."""
+        if self._listener.by_client:
+            return True
+        if self._switches.vad_buffer_events == "error":
+            raise Refusal("invalid parameter: the server decides where an utterance ends")
+        return self._switches.vad_buffer_events == "acknowledge"
 
     async def _answer_speech(self, text: str, origin: str | bytes) -> None:
         keywords = self._keywords()
@@ -281,6 +315,14 @@ class ChatSession(Receiver):
         """End what is being said, as ``_end`` does."""
         async with self._floor:
             await self._end(code)
+
+    async def break_turn(self, failure: tuple[int, str] | None) -> None:
+        """End what is being said: a turn as failed (code and words), or without another word."""
+        async with self._floor:
+            turn = self._turn
+            await self._halt()
+            if turn is not None and failure is not None:
+                await turn.fail(*failure)
 
     async def _end(self, code: int) -> bool:
         """End what is being said; a turn is told to be canceled with ``code``. Was there one?"""
