@@ -130,6 +130,11 @@ class Feed:
         """The ids of the open connections."""
         return list(self._taps)
 
+    @property
+    def devices(self) -> list[str]:
+        """The keys of the devices that are remembered."""
+        return list(self._devices)
+
     def entry(self, seq: int) -> Entry | None:
         """An entry that is still in the ring."""
         if not self._ring:

@@ -19,11 +19,13 @@ from typing import Self
 
 from aiohttp import web
 
-from agent.emulator import chat, interpretation, page, speechsocket, transcriptions
+from agent.emulator import chat, interpretation, speechsocket, transcriptions
 from agent.emulator.brain import open_brain
 from agent.emulator.connection import Room
 from agent.emulator.envelope import envelope
+from agent.emulator.guard import is_loopback
 from agent.emulator.limits import limited
+from agent.emulator.live import Live, noted
 from agent.emulator.page import Pages
 from agent.emulator.rest import ROOMS
 from agent.emulator.script import Script, load_script
@@ -93,23 +95,25 @@ class Emulator:
         """The rooms of this emulator as one application."""
         app = web.Application(
             middlewares=[
+                noted(self.service.feed),
                 envelope(self.service.ids),
                 limited(self.service.limiter, self.service.access),
             ],
             client_max_size=_LARGEST_BODY,
         )
-        pages = Pages(self.service)
+        pages, live = Pages(self.service, self.host), Live(self.service)
         rooms = {path: room(self.service) for path, room in _SOCKETS.items()}
         for path, room in rooms.items():
             app.router.add_get(path, room.serve)
-        app.router.add_get(page.HEALTH, pages.health)
-        app.router.add_get("/", pages.index)
+        app.router.add_routes([*pages.routes(), *live.routes()])
         for room_routes in ROOMS:
             app.router.add_routes(room_routes(self.service))
 
         async def goodbye(app: web.Application) -> None:
             goodbyes = [room.shut() for room in rooms.values()]
-            await asyncio.gather(*goodbyes, *(close() for close in self.service.closers))
+            await asyncio.gather(
+                live.close(), *goodbyes, *(close() for close in self.service.closers)
+            )
 
         async def hello(app: web.Application) -> None:
             await self.service.callbacks.start()
@@ -261,6 +265,13 @@ async def _serve(emulator: Emulator, ready_file: Path | None) -> int:
                 file=sys.stderr,
                 flush=True,
             )
+            if not is_loopback(emulator.host):
+                print(
+                    "talkbox emulator: other machines can reach it; whoever does sees every"
+                    " transcript on its page and gets in with nearly every token",
+                    file=sys.stderr,
+                    flush=True,
+                )
             await stopping.wait()
     finally:
         await emulator.stop()
