@@ -55,6 +55,7 @@ class Exhausted(Refusal):
 class Meter:
     """Counts for all connections. ``listeners`` are told of every row that was written.
 
+    ``cloned(voice_id, account)`` tells whether a voice is a clone; those a script names are, too.
     ``version`` changes whenever something that was judged may be judged differently.
     """
 
@@ -69,6 +70,7 @@ class Meter:
         """``code`` is what the platform calls a quota that is used up."""
         self.quotas = Quotas(store)
         self.ledger = Ledger(store)
+        self.cloned: Callable[[str, str], bool] = lambda voice_id, account: False
         self.listeners: list[Callable[[UsageRow], None]] = []
         self.now = now
         self.plan = plan
@@ -87,13 +89,9 @@ class Meter:
         """Whose rules and bills an account's are: its enterprise's, or its own."""
         return self._accounts.get(account).enterprise_id or account
 
-    def custom(self, voice_id: str) -> bool:
-        """Whether a voice was cloned."""
-        return voice_id in self.plan.custom_voices
-
-    def benefit(self, voice_id: str = "") -> str:
+    def benefit(self, voice_id: str = "", account: str = "") -> str:
         """What speech with that voice uses up."""
-        custom = self.custom(voice_id)
+        custom = voice_id in self.plan.custom_voices or self.cloned(voice_id, account)
         if not self.plan.licensed(custom):
             return POINTS
         return CUSTOM_VOICE if custom else SYSTEM_VOICE
@@ -112,7 +110,7 @@ class Meter:
         now = self.now() if now is None else now
         tenant = self.tenant(grant.account)
         rules = self.quotas.concerning(tenant, whom)
-        for benefit in dict.fromkeys((self.benefit(voice_id), POINTS)):
+        for benefit in dict.fromkeys((self.benefit(voice_id, grant.account), POINTS)):
             verdict = judge(rules, whom, benefit, self._used(tenant), now)
             if verdict is not None:
                 return verdict
@@ -206,7 +204,7 @@ class Gauge:
         self._root_id = root_id
         self._bot_id = bot_id
         self._voice_id = voice_id
-        self._benefit = meter.benefit(voice_id)
+        self._benefit = meter.benefit(voice_id, grant.account)
         self._tenant = meter.tenant(grant.account)
         self._taps = {
             benefit: [_Tap(meter, (self._tenant, entity, benefit)) for entity in entities(grant)]

@@ -95,7 +95,8 @@ class Service:
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ids = Ids(self.seed)
+        # A state file outlives many runs, and the ids of one must not come again in the next.
+        self.ids = Ids(self.seed if self.state is None else self.seed ^ time.time_ns())
         self.store = Store(self.state, TABLES)
         self.tokens = self.script.tokens.policy()
         self.accounts = Accounts(self.store)
@@ -127,6 +128,7 @@ class Service:
         self.publishing = Publishing(self.connectors, self.callbacks, self.accounts, self.meter)
         self.files = Files(self.store, self.ids, lambda: self.now())
         self.voices = Voices(self.store, lambda: self.now())
+        self.meter.cloned = self._cloned
         self.voiceprints = Voiceprints(self.store, self.ids, lambda: self.now())
         self.prompter = Prompter(self.script.answer)
         self.faults = Faults(
@@ -136,6 +138,10 @@ class Service:
             self.ids,
             lambda id, what, at: self.feed.note("fault", id, "", what, f"at {at}"),
         )
+
+    def _cloned(self, voice_id: str, account: str) -> bool:
+        voice = self.voices.find(voice_id, account)
+        return voice is not None and bool(voice.account)
 
     def _default_bot(self) -> Bot:
         """The bot of the script, published since the emulator began."""
