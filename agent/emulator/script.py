@@ -75,7 +75,8 @@ class Switches:
     vad_detail: bool = True
     vad: str = "webrtc"
     bad_bot: str = "http"
-    device_id: str = "any"
+    # Not among CHOICES: tokens have a key of that name, for any text.
+    device_id: Literal["any", "digits"] = "any"
     idle_close_s: float = 0.0
     idle_close_code: int = 1000
     subscriptions: str = "filter"
@@ -117,7 +118,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "nothing_recognised": ("empty", "nothing"),
     "vad": ("webrtc", "energy"),
     "bad_bot": ("http", "event"),
-    "device_id": ("any", "digits"),
     "subscriptions": ("filter", "ignore", "strict"),
     "unknown_conversation": ("error", "create"),
     "audio": ("speech", "tone"),
