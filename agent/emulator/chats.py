@@ -12,6 +12,7 @@ from agent.coze.events import (
     AudioDelta,
     Chat,
     Downlink,
+    ErrorEvent,
     MessageCompleted,
     MessageDelta,
     RequiresAction,
@@ -115,6 +116,8 @@ class Stream:
                 return self._message(event, message, message.content) if message.content else None
             case MessageCompleted(message=message):
                 return self._message(event, message, message.content)
+            case ErrorEvent(code=code, msg=msg):
+                return Told(ERROR, {"code": code, "msg": msg})
             case AudioDelta(message=message, audio=audio):
                 return self._message(event, message, encode_audio(audio))
         return None
@@ -127,8 +130,8 @@ class Stream:
 class RunningChat:
     """One chat and the task that runs it.
 
-    Raises ``Refusal`` 4016 while another one runs in the conversation. ``on_end`` is called when it
-    is over.
+    Raises ``Refusal`` 4016 while another one runs in the conversation, ``Exhausted`` where the
+    quota is used up. ``on_end`` is called when it is over.
     """
 
     def __init__(
@@ -142,6 +145,9 @@ class RunningChat:
         on_end: Callable[[str], None],
     ) -> None:
         service.limiter.question(grant.account)
+        if service.script.switches.quota_form != "failed":
+            output = config["output_audio"]
+            service.meter.check(grant, output["voice_id"] if output else "")
         conversation.claim(self)
         self.conversation = conversation
         self.stream = Stream(self._wait)

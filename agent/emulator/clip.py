@@ -13,9 +13,11 @@ from agent.emulator import mp3
 from agent.emulator.audio_in import RATE, OggDecoder, PcmDecoder, WavDecoder
 from agent.emulator.audio_out import PacketEncoder
 from agent.emulator.fields import Refusal
+from agent.emulator.meter import Gauge
 from agent.emulator.ogg import checksum
 from agent.emulator.service import Service
 from agent.emulator.stretch import stretch
+from agent.emulator.usage import ASR_FILE
 from audio.errors import AudioError
 from audio.resampler import resample
 
@@ -80,14 +82,17 @@ def decode(data: bytes, *, rate: int = 0, channels: int = 1) -> Samples:
     return samples
 
 
-async def hear(service: Service, data: bytes, *, rate: int = 0) -> str:
-    """What is said in a recording."""
+async def hear(service: Service, data: bytes, *, rate: int = 0, gauge: Gauge | None = None) -> str:
+    """What is said in a recording; ``gauge`` counts its length."""
 
-    def work() -> str:
+    def work() -> tuple[str, int]:
         samples = decode(data, rate=rate)
-        return service.brain.hear(samples, RATE) if len(samples) else ""
+        return service.brain.hear(samples, RATE) if len(samples) else "", len(samples)
 
-    return await service.worker.run(work)
+    text, length = await service.worker.run(work)
+    if gauge is not None:
+        gauge.heard(length * 1000 / RATE, ASR_FILE)
+    return text
 
 
 def speak(

@@ -10,6 +10,7 @@ from aiohttp import web
 from agent.emulator import clip, voices
 from agent.emulator.envelope import HEADER, LOGID
 from agent.emulator.fields import Refusal, real, texts
+from agent.emulator.meter import Gauge
 from agent.emulator.rest.reply import ApiError, body, grant, integer, text, word
 from agent.emulator.service import Service
 
@@ -45,7 +46,9 @@ def routes(service: Service) -> list[web.RouteDef]:
         text(values, "emotion")
         if values.get("context_texts") is not None:
             texts("context_texts", values["context_texts"])
-        return await _spoken(words, rate, kind, speed, gain)
+        service.meter.check(who, voice_id)
+        gauge = service.meter.open(who, service.ids.number(), "", voice_id)
+        return await _spoken(words, rate, kind, speed, gain, gauge)
 
     async def preview(request: web.Request) -> web.Response:
         words = service.voices.preview(request.match_info["voice_id"])
@@ -53,11 +56,18 @@ def routes(service: Service) -> list[web.RouteDef]:
             raise ApiError(4200, "the voice does not exist", 404)
         return await _spoken(words, 24000, "wav", 1.0, 1.0)
 
-    async def _spoken(words: str, rate: int, kind: str, speed: float, gain: float) -> web.Response:
-        def work() -> bytes:
-            return clip.encode(clip.speak(service, words, rate, speed=speed, gain=gain), rate, kind)
+    async def _spoken(
+        words: str, rate: int, kind: str, speed: float, gain: float, gauge: Gauge | None = None
+    ) -> web.Response:
+        def work() -> tuple[bytes, int]:
+            samples = clip.speak(service, words, rate, speed=speed, gain=gain)
+            return clip.encode(samples, rate, kind), len(samples)
 
-        data = await service.worker.run(work)
+        data, length = await service.worker.run(work)
+        if gauge is not None:
+            gauge.wrote(words)
+            gauge.said(length * 1000 / rate)
+            gauge.close()
         return web.Response(
             body=data, content_type=clip.CONTENT_TYPES[kind], headers={HEADER: LOGID.get()}
         )

@@ -16,9 +16,13 @@ def routes(service: Service) -> list[web.RouteDef]:
     """``/v1/audio/transcriptions`` by POST; the same address is a socket too."""
 
     async def create(request: web.Request) -> web.Response:
-        grant(request, service, "createTranscription")
+        who = grant(request, service, "createTranscription")
+        service.meter.check(who)
         form = await read_form(request, _LARGEST)
         assert form.file is not None
-        return ok({"text": await hear(service, form.file)})
+        gauge = service.meter.open(who, service.ids.number())
+        text = await hear(service, form.file, gauge=gauge)
+        gauge.close()
+        return ok({"text": text})
 
     return [web.post("/v1/audio/transcriptions", create)]
