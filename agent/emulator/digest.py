@@ -36,7 +36,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{200,}={0,2}")
 def summary(entry: Entry) -> str:
     """One line about an entry; made once, kept in it."""
     if not entry.summary and entry.frame:
-        entry.summary = scrub(_tell(entry))[:_LONGEST_SUMMARY]
+        told = scrub(_tell(entry))
+        cut = len(told) > _LONGEST_SUMMARY
+        entry.summary = told[: _LONGEST_SUMMARY - 2] + " …" if cut else told
     return entry.summary
 
 
@@ -86,7 +88,9 @@ def _tell(entry: Entry) -> str:
         data = frame.get("data")
     except (ValueError, RecursionError, AttributeError):
         return " ".join(text[:_LONGEST_SUMMARY].split())
-    return _of_data(data) if isinstance(data, dict) else ""
+    told = _of_data(data) if isinstance(data, dict) else ""
+    # The state of a chat is mostly the name of the event again.
+    return "" if entry.event_type.endswith(f".{told}") else told
 
 
 def _of_data(data: dict[str, Any]) -> str:
@@ -104,7 +108,7 @@ def _of_data(data: dict[str, Any]) -> str:
             kind = data.get("type")
             if kind == "verbose":
                 return f"verbose: {_verbose(data[key])}"
-            said = " ".join(data[key][:_LONGEST_SUMMARY].split())
+            said = " ".join(data[key][: 2 * _LONGEST_SUMMARY].split())
             return f"{kind}: {said}" if isinstance(kind, str) and kind != "answer" else said
     usage = data.get("usage")
     if isinstance(usage, dict) and usage.get("token_count"):

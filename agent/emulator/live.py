@@ -20,6 +20,7 @@ from agent.emulator.guard import check_host, check_origin
 from agent.emulator.page import HEADERS
 from agent.emulator.rest.reply import body, flag, ok, text
 from agent.emulator.service import Service
+from agent.emulator.spending import Spending
 from agent.emulator.watched import Device, Entry, Status
 
 # People see no more than this anyway.
@@ -54,6 +55,7 @@ class Live:
         self._service = service
         # Tells one run from the next: numbers of entries begin anew.
         self._boot = secrets.token_hex(4)
+        self._spending = Spending(service.store, service.meter)
         self._watchers = 0
         self._closing = False
 
@@ -166,7 +168,7 @@ class Live:
             "conversations": len(service.conversations),
             "codes": self._codes(),
             "accounts": service.accounts.names(),
-            "usage": self._usage(),
+            "usage": self._spending.rows(),
         }
         for name, part in parts.items():
             line = json.dumps(part)
@@ -197,9 +199,6 @@ class Live:
             )
         return found
 
-    def _usage(self) -> list[dict[str, Any]]:
-        return []
-
 
 def _json(data: Any) -> web.Response:
     return web.json_response(data, headers={**HEADERS, "Cache-Control": "no-store"})
@@ -223,7 +222,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "kind": entry.kind,
         "direction": entry.direction,
         "type": digest.scrub(entry.event_type),
-        "summary": digest.summary(entry),
+        "summary": digest.scrub(digest.summary(entry)),
     }
     if entry.kind in ("audio", "text"):
         shown |= {"count": entry.count, "size": entry.size, "ms": round(entry.ms)}

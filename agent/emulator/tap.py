@@ -6,6 +6,7 @@ The path of an audio frame is the one that matters: it comes 50 times a second f
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from agent.coze.envelope import Downlink
@@ -59,7 +60,7 @@ _STATES = {
     "transcriptions.updated": "ready",
     "transcriptions.message.completed": "ready",
 }
-_SPOKEN = (TranscriptUpdate, TranscriptCompleted, MessageDelta, MessageCompleted)
+_LONGEST_PIECES = 160
 
 
 class Tap:
@@ -114,9 +115,12 @@ class Tap:
             ):
                 status.state = "speaking"
             return
-        if type(event) is MessageDelta:
+        piece = _piece(event)
+        if piece is not None:
             if text:
-                self._fold(self._down, "down", "text", event.event_type, 0)
+                entry, _ = self._fold(self._down, "down", "text", event.event_type, 0)
+                before = entry.summary if type(event) is MessageDelta else ""
+                entry.summary = (before + piece)[:_LONGEST_PIECES]
         else:
             if text:
                 self._down.clear()
@@ -227,7 +231,10 @@ class Tap:
                 talk.say(feed, message.id, "user", message.content).mark = "typed"
             self._asked = ""
         elif message.type in ("function_call", "tool_output", "tool_response"):
-            talk.say(feed, message.id, "tool", message.content).mark = message.type
+            content = message.content
+            if message.type == "function_call":
+                content = _call(content)
+            talk.say(feed, message.id, "tool", content).mark = message.type
 
     def _configure(self, config: dict[str, Any]) -> None:
         if "input_audio" in config:
@@ -235,6 +242,27 @@ class Tap:
         if "output_audio" in config:
             self._down_rate = _output_rate(config["output_audio"] or {})
         self.status.mode = config.get("turn_detection", {}).get("type", "")
+
+
+def _piece(event: Downlink) -> str | None:
+    """The text of an event that is one of many; None for all others."""
+    if type(event) is MessageDelta:
+        return event.message.content
+    if type(event) is TranscriptUpdate or type(event) is TranscriptionsMessageUpdate:
+        return event.content
+    return None
+
+
+def _call(content: str) -> str:
+    """A tool call as people write it."""
+    try:
+        call = json.loads(content)
+        arguments = call["arguments"]
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        return f"{call['name']} {arguments}"
+    except (ValueError, KeyError, TypeError):
+        return content
 
 
 def _input_rate(config: dict[str, Any]) -> float | None:

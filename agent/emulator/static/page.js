@@ -231,7 +231,7 @@ function drawTalk() {
     if (!device || !device.lines.has(id)) { bubble.item.remove(); said.delete(id); }
   }
   $("silent").hidden = lines.length > 0;
-  setText($("talk-of"), device ? `with ${device.data.id}` : "");
+  setText($("talk-of"), device ? `with ${short(device.data.id)}` : "");
   if (follow) scroll.scrollTop = scroll.scrollHeight;
 }
 
@@ -272,7 +272,10 @@ function folded(entry) {
     const length = entry.ms ? `, ${(entry.ms / 1000).toFixed(1)} s` : "";
     return `${plural(entry.count, "audio frame")}${length}, ${bytes(entry.size)}`;
   }
-  if (entry.kind === "text") return plural(entry.count, "text delta");
+  if (entry.kind === "text") {
+    const what = entry.type.endsWith(".delta") ? "text delta" : "update";
+    return `${plural(entry.count, what)}: ${entry.summary}`;
+  }
   return entry.summary;
 }
 
@@ -280,14 +283,14 @@ function addRow(entry) {
   const way = make("span", { class: "way", text: { up: "↑", down: "↓" }[entry.direction] || "•", title: { up: "from the device", down: "to the device" }[entry.direction] || null });
   const type = make("span", { class: "type" });
   const cut = entry.type.startsWith("conversation.") ? "conversation.".length : 0;
-  if (cut) type.append(make("i", { text: entry.type.slice(0, cut) }));
+  if (cut) type.append(make("i", { text: entry.type.slice(0, cut) }), make("wbr"));
   type.append(entry.type.slice(cut));
   const device = devices.get(entry.device);
   const who = make("span", { class: "who", text: device ? short(device.data.id) : "", title: entry.connection ? `device ${device ? device.data.id : "?"}, connection …${entry.connection}` : null });
   const time = make("time", { text: clock(entry.at, true), datetime: new Date(entry.at * 1000).toISOString() });
   const sum = make("span", { class: "sum" });
   const bars = entry.kind === "audio" ? make("span", { class: "bars", "aria-hidden": "true" }) : null;
-  const what = make("span", {}, ...[type, bars, sum].filter(Boolean));
+  const what = make("span", {}, ...[type, " ", bars, sum].filter(Boolean));
   const parts = [time, way, what, who];
   let body;
   if (entry.frame) {
@@ -431,7 +434,10 @@ function apply(update) {
   setText($("counts"), `${plural(open, "connection")} · ${plural(apply.conversations || 0, "conversation")}`);
   $("nobody").hidden = devices.size > 0;
   $("log").dataset.one = String(Boolean($("filter").value) || devices.size < 2);
-  if (devices.size && !apply.folded) { apply.folded = true; $("point").open = false; }
+  if (!apply.folded && (devices.size > 2 || (devices.size && innerWidth < 992))) {
+    apply.folded = true;
+    $("point").open = false;
+  }
   if (paused) {
     if (update.lost) held.push(update.lost);
     held.push(...update.entries);
