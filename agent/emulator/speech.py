@@ -75,9 +75,10 @@ class Speech:
             seed=service.seed,
             tail_ms=switches.tail_ms,
             pad_last_frame=switches.pad_last_frame,
+            irregular=switches.pcm_pieces == "irregular",
         )
-        section = config["opus_config" if config["codec"] == "opus" else "pcm_config"]
-        limit = section.get("limit_config")
+        section = "opus_config" if config["codec"] == "opus" else "pcm_config"
+        limit = None if config["codec"] == "mp3" else config[section].get("limit_config")
         self._pacer = Pacer(limit["period"], limit["max_frame_num"]) if limit else None
         self._queue: asyncio.Queue[_Sentence | None] = asyncio.Queue()
         self._tasks: list[asyncio.Task[list[Piece]]] = []

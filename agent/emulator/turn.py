@@ -53,7 +53,7 @@ _MOST_TOOL_ROUNDS = 8
 class Question:
     """What the user said or typed. ``content`` goes back on the wire, ``text`` is understood.
 
-    ``kept`` tells that the history has it already.
+    ``kept`` tells that the history has it already. A ``prologue`` is said without any question.
     """
 
     text: str
@@ -61,6 +61,7 @@ class Question:
     content_type: str = "text"
     heard_ms: float = 0.0
     kept: bool = False
+    prologue: str = ""
 
 
 class Turn:
@@ -88,7 +89,10 @@ class Turn:
         self._saved: bool = config["chat_config"]["auto_save_history"]
         self._meta: dict[str, Any] | None = config["chat_config"]["meta_data"] or None
         self._memory = conversation.memory if self._saved else dict(conversation.memory)
-        self._scripted = service.prompter.find(question.text)
+        if question.prologue:
+            self._scripted: ScriptedAnswer | None = ScriptedAnswer(text=question.prologue)
+        else:
+            self._scripted = service.prompter.find(question.text)
         tone = self._scripted is not None and self._scripted.audio == "tone"
         output = config["output_audio"]
         chat_id = service.ids.number()
@@ -134,13 +138,15 @@ class Turn:
                 self._service.conversations.save(self._conversation)
 
     async def _run(self) -> None:
-        question = self._message("question", self._question.content, role="user")
-        question = replace(question, content_type=self._question.content_type)
-        if not self._question.kept:
-            self._keep(question)
-        await self._line.send(MessageCompleted(question))
+        late = (
+            self._service.script.switches.spoken_order == "chat_first" and self._question.heard_ms
+        )
+        if not late:
+            await self._tell_question()
         await self._line.send(TurnCreated(self._become("created")))
         await self._line.send(TurnInProgress(self._become("in_progress")))
+        if late:
+            await self._tell_question()
         scripted = self._scripted
         if self._service.script.switches.quota_form == "failed" and self._gauge.verdict():
             await self.fail(self._service.script.switches.quota_code, Exhausted.MSG)
@@ -158,6 +164,15 @@ class Turn:
         self._memory["said"] = " ".join(self._said)
         completed = self._become("completed", completed_at=int(time.time()), usage=self._usage())
         await self._line.send(AudioCompleted(_as_audio(message)), TurnCompleted(completed))
+
+    async def _tell_question(self) -> None:
+        if self._question.prologue:
+            return
+        question = self._message("question", self._question.content, role="user")
+        question = replace(question, content_type=self._question.content_type)
+        if not self._question.kept:
+            self._keep(question)
+        await self._line.send(MessageCompleted(question))
 
     async def _answer(self, scripted: ScriptedAnswer | None) -> Message | None:
         """Text and sound; None where the quota ended it and that was told."""

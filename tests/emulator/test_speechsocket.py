@@ -97,7 +97,7 @@ def test_text_of_1024_bytes_is_too_long_and_the_rest_stands() -> None:
             await talk.send("input_text_buffer.append", delta="é")
             error = await talk.next()
             assert (error["event_type"], error["data"]["code"]) == ("error", 3010)
-            assert "é" in error["detail"]["origin_message"]
+            assert r"\u00e9" in error["detail"]["origin_message"]
             frames = await say(talk, "x")
             assert next(f for f in frames if f["event_type"] == START)["data"]["text"] == (
                 "x" * 1023 + "."
