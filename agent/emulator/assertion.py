@@ -58,6 +58,8 @@ class Assertions:
         if head.get("alg") != "RS256":
             raise OAuthError("invalid_request", "the JWT must be signed by RS256")
         app = find_app(self._apps, _text(claims, "iss"), "jwt")
+        if not app.connector_id:
+            raise OAuthError("access_deny", "the channel app is bound to no connector")
         if head.get("kid") != app.kid:
             raise OAuthError("invalid_client", "the kid is no public key of the app", 401)
         assert app.public_key is not None

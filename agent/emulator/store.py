@@ -7,6 +7,7 @@ a killed process loses nothing. A second emulator cannot open the same file.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ VERSION = 1
 
 # "tbox": tells our files from those of other programs.
 _APPLICATION_ID = 0x74626F78
-_ELSE = "Name another file with --state, or delete this one to begin anew."
+_ELSE = "Name another file with --state."
 
 
 class Store:
@@ -83,8 +84,14 @@ class Store:
         self._connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        if self.path is not None and self.path.is_dir():
-            raise ConfigError(f"the state file {self.path} is a directory", remedy=_ELSE)
+        if self.path is not None:
+            try:
+                # Tokens and a private key will stand in it: nobody else may read a new one.
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot use the state file {self.path}: {error.strerror}", remedy=_ELSE
+                ) from error
         # An emulator may be made in one thread and served by the loop of another.
         connection = sqlite3.connect(
             self.path or ":memory:", timeout=0.2, isolation_level=None, check_same_thread=False

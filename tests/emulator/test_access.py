@@ -1,6 +1,9 @@
 """Tokens that were given out, next to those that a script lets in."""
 
+import asyncio
+
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from agent.emulator.access import Access, Denial, Grant
 from agent.emulator.issued import ScriptedToken, Tokens, looks_issued, new_value
@@ -8,6 +11,7 @@ from agent.emulator.store import Store
 from agent.emulator.tables import TABLES
 from agent.emulator.tokens import TokenPolicy
 from agent.errors import ConfigError
+from tests.emulator.doubles import client, drive, fast_script, running
 
 
 class Door:
@@ -130,3 +134,52 @@ def test_tokens_of_a_script() -> None:
     assert grant.scopes == frozenset({"chat"}) and grant.kind == "personal"
     with pytest.raises(ConfigError, match="needs a value"):
         door.tokens.declare([ScriptedToken()], door.now)
+
+
+@pytest.mark.parametrize(
+    ("token", "bot", "status"),
+    [
+        ("fresh", "7", 0),
+        ("over", "7", 401),
+        ("deaf", "7", 403),
+        ("one-bot", "8", 403),
+        ("one-bot", "7", 0),
+    ],
+)
+def test_the_upgrade_obeys_what_was_given_out(token: str, bot: str, status: int) -> None:
+    async def body() -> None:
+        script = fast_script(
+            token=[
+                {"value": "fresh", "expires_s": 60},
+                {"value": "over", "expires_s": 0.001},
+                {"value": "deaf", "scopes": ["createSpeech"]},
+                {"value": "one-bot", "bots": ["7"]},
+            ]
+        )
+        async with running(script) as emulator:
+            await asyncio.sleep(0.002)
+            if not status:
+                async with client(emulator, f"bot_id={bot}", token):
+                    return
+            with pytest.raises(InvalidStatus) as caught:
+                async with client(emulator, f"bot_id={bot}", token):
+                    pass
+            assert caught.value.response.status_code == status
+
+    drive(body)
+
+
+def test_a_connection_outlives_its_token_unless_a_switch_says_otherwise() -> None:
+    async def body() -> None:
+        tokens = [{"value": "short", "expires_s": 0.3}]
+        kept = fast_script(token=tokens)
+        async with running(kept) as emulator, client(emulator, token="short") as talk:
+            await asyncio.sleep(0.35)
+            await talk.ask()
+            await talk.until("conversation.chat.completed")
+        script = fast_script(token=tokens, switches={"token_expiry": "close"})
+        async with running(script) as emulator, client(emulator, token="short") as talk:
+            refused = (await talk.until("error"))[-1]
+            assert refused["data"]["code"] == 4100
+
+    drive(body)

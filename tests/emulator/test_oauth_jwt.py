@@ -29,7 +29,8 @@ def script(tmp_path: Path) -> Script:
     }
     narrow = {**app, "client_id": "narrow", "scopes": ["Connector.botChat"]}
     off = {**app, "client_id": "off", "disabled": True}
-    return parse_script({"app": [app, narrow, off]}, "test")
+    unbound = {**app, "client_id": "unbound", "connector_id": ""}
+    return parse_script({"app": [app, narrow, off, unbound]}, "test")
 
 
 def claims(place: Site, **changed: Any) -> dict[str, Any]:
@@ -127,6 +128,7 @@ def test_a_jwt_that_came_to_nothing_was_not_used(script: Script) -> None:
         ({"iss": 7}, "invalid_request"),
         ({"iss": "demo-device"}, "access_deny"),
         ({"iss": "off"}, "access_deny"),
+        ({"iss": "unbound"}, "access_deny"),
         ({"aud": None}, "invalid_request"),
         ({"aud": "api.example.com"}, "invalid_request"),
         ({"exp": None}, "invalid_request"),

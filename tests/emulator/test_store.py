@@ -117,8 +117,17 @@ def test_a_file_in_use(tmp_path: Path) -> None:
 
 
 def test_places_where_nothing_can_be_kept(tmp_path: Path) -> None:
-    assert "is a directory" in refusal(tmp_path)
-    assert "cannot use" in refusal(tmp_path / "missing" / "state.db")
+    assert "Is a directory" in refusal(tmp_path)
+    assert "No such file" in refusal(tmp_path / "missing" / "state.db")
+
+
+def test_nobody_else_may_read_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = Store(path, SCHEMA)
+    add(store, "a")
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0
+    store.close()
 
 
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
