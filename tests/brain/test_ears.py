@@ -105,6 +105,15 @@ def test_a_doubtful_transcript_is_tried_again(
     assert model.views == [15.0, 30.0]
 
 
+def test_the_likelier_of_two_doubtful_transcripts_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    views = {15.0: (" Flip a coin.", -0.5, 0.05), 30.0: (" Flippa coin.", -0.9, 0.05)}
+    recogniser, model = whisper(monkeypatch, views)
+    assert recogniser.hear(noise(2.0, 1000), RATE) == "Flip a coin."
+    assert model.views == [15.0, 30.0]
+
+
 def test_a_decoder_stuck_in_both_views_says_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = (" Set the volume to 40%." * 12 + " Set the", -0.05, 0.04)
     recogniser, _ = whisper(monkeypatch, {15.0: stuck, 30.0: stuck})
