@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.emulator.doubles import DoubleBrain, Frame, client, collapsed, drive, running
+from tests.emulator.doubles import (
+    DoubleBrain,
+    Frame,
+    client,
+    collapsed,
+    drive,
+    fast_script,
+    running,
+    types,
+)
 
 BESIDE = Path(__file__).parents[3] / "shared" / "recordings"
 RECORDINGS = Path(os.environ.get("TALKBOX_RECORDINGS") or BESIDE)
@@ -35,12 +44,12 @@ class Recorded(DoubleBrain):
         return self._sentences
 
 
-def recorded(name: str) -> tuple[Frame, list[Frame]]:
-    """The one frame that was sent, and all that came."""
+def recorded(name: str) -> tuple[list[Frame], list[Frame]]:
+    """The frames that were sent, and all that came."""
     lines = (RECORDINGS / f"{name}.txt").read_text(encoding="utf-8").split("\n")
     lines = [line for line in lines if line.strip()]
     pairs = list(zip(lines[::2], lines[1::2], strict=True))
-    [sent] = [json.loads(frame) for way, frame in pairs if way == "send"]
+    sent = [json.loads(frame) for way, frame in pairs if way == "send"]
     return sent, [json.loads(frame) for way, frame in pairs if way == "receive"]
 
 
@@ -62,17 +71,33 @@ def brain_for(frames: list[Frame]) -> Recorded:
         if frame["event_type"] == "conversation.message.delta"
     )
     starts = "conversation.audio.sentence_start"
-    return Recorded(text, [f["data"]["text"] for f in frames if f["event_type"] == starts])
+    brain = Recorded(text, [f["data"]["text"] for f in frames if f["event_type"] == starts])
+    heard = [f["data"] for f in frames if f["event_type"] == "transcriptions.message.update"]
+    if heard:
+        brain.words = heard[-1]["content"]
+    return brain
 
 
-def played(name: str) -> tuple[list[Frame], list[Frame]]:
-    """What the platform sent, and what the emulator sends to the same frame."""
+PATHS = {
+    "websocket_speech_success": "/v1/audio/speech",
+    "websocket_transcriptions_success": "/v1/audio/transcriptions",
+}
+
+
+def played(name: str, speed: float = 1000.0) -> tuple[list[Frame], list[Frame]]:
+    """What the platform sent, and what the emulator sends to the same frames."""
     sent, wanted = recorded(name)
     made: list[Frame] = []
 
     async def body() -> None:
-        async with running(brain=brain_for(wanted)) as emulator, client(emulator) as talk:
-            await talk.socket.send(json.dumps(sent, ensure_ascii=False))
+        script = fast_script(timing={"speed": speed})
+        path = PATHS.get(name, "/v1/chat")
+        async with (
+            running(script, brain=brain_for(wanted)) as emulator,
+            client(emulator, path=path) as talk,
+        ):
+            for frame in sent:
+                await talk.socket.send(json.dumps(frame, ensure_ascii=False))
             await talk.until(wanted[-1]["event_type"])
             made.extend(talk.frames)
 
@@ -80,7 +105,7 @@ def played(name: str) -> tuple[list[Frame], list[Frame]]:
     return wanted, made
 
 
-NAMES = ["websocket_chat_success", "websocket_chat_generate_audio_success"]
+NAMES = ["websocket_chat_success", "websocket_chat_generate_audio_success", *PATHS]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,3 +179,42 @@ def test_unframed_audio_looks_like_the_recorded() -> None:
         assert min(found) <= 300
         assert found[-2:] == [1200, 14400]
         assert np.median(found) > 9000
+
+
+def test_the_speech_socket_has_the_same_sequence() -> None:
+    wanted, made = played("websocket_speech_success")
+    audio = "speech.audio.update"
+
+    def frame_types(frames: list[Frame]) -> list[str]:
+        found = types(frames)
+        return [kind for at, kind in enumerate(found) if kind != audio or found[at - 1] != audio]
+
+    assert frame_types(made) == frame_types(wanted)
+    pieces = [f["data"]["delta"] for f in made if f["event_type"] == audio]
+    sizes = [len(base64.b64decode(piece)) for piece in pieces]
+    assert sizes[0] == 10800
+    assert sizes[-2:] == [1200, 14400]
+
+
+def test_the_transcription_socket_says_exactly_the_same() -> None:
+    wanted, made = played("websocket_transcriptions_success")
+    told = [(f["event_type"], f.get("data")) for f in wanted]
+    assert [(f["event_type"], f.get("data")) for f in made] == told
+
+
+@pytest.mark.parametrize("name", list(PATHS))
+def test_the_one_way_sockets_take_about_as_long(name: str) -> None:
+    """From each event to the next: never much earlier, and later only as far as a machine is slow.
+
+    The audio is left out, since its length differs.
+    """
+    wanted, made = played(name, 1.0)
+
+    def times(frames: list[Frame]) -> list[int]:
+        kept = [f for f in frames if "audio" not in f["event_type"] or "start" in f["event_type"]]
+        return [int(frame["detail"]["respond_at"]) for frame in kept]
+
+    for mine, theirs in zip(times(made)[1:], times(wanted)[1:], strict=True):
+        # The platform's clock also counts the way of the client's frames to it.
+        assert theirs - times(wanted)[0] - 320 <= mine - times(made)[0]
+        assert mine - times(made)[0] <= theirs - times(wanted)[0] + 1000
