@@ -98,13 +98,15 @@ def routes(service: Service) -> list[web.RouteDef]:
         return ok({"bot_id": bot.id})
 
     async def update(request: web.Request) -> web.Response:
+        who = grant(request, service)
         values = await body(request)
-        bots.change(_own(request, values), **_settings(values))
+        bots.change(_own(who, text(values, "bot_id", None)), **_settings(values))
         return ok()
 
     async def publish(request: web.Request) -> web.Response:
+        who = grant(request, service)
         values = await body(request)
-        bot = _own(request, values)
+        bot = _own(who, text(values, "bot_id", None))
         connectors = values.get("connector_ids")
         if (
             not isinstance(connectors, list)
@@ -119,16 +121,15 @@ def routes(service: Service) -> list[web.RouteDef]:
         return ok({"bot_id": bot.id, "version": str(bot.version)})
 
     async def unpublish(request: web.Request) -> web.Response:
+        bot = _own(grant(request, service), request.match_info["bot_id"])
         values = await body(request)
-        bot = _own(request, {"bot_id": request.match_info["bot_id"]})
         connector_id = text(values, "connector_id", None)
         bots.unpublish(bot, connector_id)
         service.publishing.unpublished(bot, connector_id, grant(request, service).account)
         return ok()
 
-    def _own(request: web.Request, values: Mapping[str, Any]) -> Bot:
-        who = grant(request, service)
-        bot = bots.find(text(values, "bot_id", None), who.account)
+    def _own(who: Grant, id: str) -> Bot:
+        bot = bots.find(id, who.account)
         if not bot.account:
             raise Denial(403, 4101, "the bot belongs to the emulator and cannot be changed")
         return bot

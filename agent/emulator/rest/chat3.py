@@ -83,15 +83,14 @@ def routes(service: Service) -> list[web.RouteDef]:
         )
 
     async def retrieve(request: web.Request) -> web.Response:
-        values = request.query or await body(request)
-        talk, chat_id = _named(request, values)
+        talk, chat_id = await _named(request)
         running = chats.find(talk.id, chat_id)
         if running is not None:
             return ok(running.state())
         return ok(_past(talk, chat_id))
 
     async def cancel(request: web.Request) -> web.Response:
-        talk, chat_id = _named(request, await body(request) or request.query)
+        talk, chat_id = await _named(request)
         running = chats.find(talk.id, chat_id)
         if running is not None:
             return ok(await running.cancel())
@@ -99,7 +98,7 @@ def routes(service: Service) -> list[web.RouteDef]:
         raise ApiError(4104, f"the chat cannot be canceled here, its status is {status}")
 
     async def said(request: web.Request) -> web.Response:
-        talk, chat_id = _named(request, request.query or await body(request))
+        talk, chat_id = await _named(request)
         if chats.find(talk.id, chat_id) is None:
             _past(talk, chat_id)
         return ok([shown(message) for message in history.of_chat(talk.id, chat_id)])
@@ -110,8 +109,10 @@ def routes(service: Service) -> list[web.RouteDef]:
             return talks.find(id, who.account, user_id)
         return talks.create(who.account, user_id, connector_id=who.connector_id)
 
-    def _named(request: web.Request, values: Mapping[str, Any]) -> tuple[Conversation, str]:
+    async def _named(request: web.Request) -> tuple[Conversation, str]:
+        """The conversation and the chat that the query or the body names."""
         who = grant(request, service)
+        values = {**request.query, **await body(request)}
         talk = talks.find(text(values, "conversation_id", None), who.account)
         return talk, text(values, "chat_id", None)
 

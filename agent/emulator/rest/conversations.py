@@ -45,7 +45,9 @@ def routes(service: Service) -> list[web.RouteDef]:
         return ok(_shown(talk))
 
     async def retrieve(request: web.Request) -> web.Response:
-        return ok(_shown(_found(request, text(request.query, "conversation_id", None))))
+        who = grant(request, service)
+        id = text(request.query, "conversation_id", None)
+        return ok(_shown(talks.find(id, who.account)))
 
     async def listing(request: web.Request) -> web.Response:
         who = grant(request, service)
@@ -62,7 +64,7 @@ def routes(service: Service) -> list[web.RouteDef]:
         return ok({"conversations": [_shown(talk) for talk in found], "has_more": has_more})
 
     async def update(request: web.Request) -> web.Response:
-        talk = _found(request, request.match_info["conversation_id"])
+        talk = _found(request)
         values = await body(request)
         if values.get("name") is not None:
             talk.name = text(values, "name", "", _NAME)
@@ -70,19 +72,20 @@ def routes(service: Service) -> list[web.RouteDef]:
         return ok(_shown(talk))
 
     async def delete(request: web.Request) -> web.Response:
-        talk = _found(request, request.match_info["conversation_id"])
+        talk = _found(request)
         if talk.busy is not None:
             raise ApiError(4016, "the conversation has a running chat")
         talks.delete(talk)
         return ok()
 
     async def clear(request: web.Request) -> web.Response:
-        talk = _found(request, request.match_info["conversation_id"])
+        talk = _found(request)
         talks.clear(talk)
         return ok({"id": talk.section_id, "conversation_id": talk.id})
 
-    def _found(request: web.Request, id: str) -> Conversation:
-        return talks.find(id, grant(request, service).account)
+    def _found(request: web.Request) -> Conversation:
+        who = grant(request, service)
+        return talks.find(request.match_info["conversation_id"], who.account)
 
     def _shown(talk: Conversation) -> dict[str, Any]:
         return {

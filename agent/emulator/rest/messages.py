@@ -82,8 +82,8 @@ def routes(service: Service) -> list[web.RouteDef]:
         return ok()
 
     def _talk(request: web.Request) -> Conversation:
-        id = text(request.query, "conversation_id", None)
-        return talks.find(id, grant(request, service).account)
+        who = grant(request, service)
+        return talks.find(text(request.query, "conversation_id", None), who.account)
 
     def _message(request: web.Request) -> tuple[Conversation, Message]:
         talk = _talk(request)

@@ -10,6 +10,7 @@ from aiohttp import web
 from agent.emulator.conversations import CONNECTOR
 from agent.emulator.rest.reply import ApiError, body, grant, ok, text
 from agent.emulator.service import Service
+from agent.emulator.tokens import Grant
 from agent.emulator.variables import Shelf, read, write
 
 _MOST = 100
@@ -20,17 +21,17 @@ def routes(service: Service) -> list[web.RouteDef]:
     """``/v1/variables``."""
 
     async def retrieve(request: web.Request) -> web.Response:
-        shelf = _shelf(request, request.query)
+        shelf = _shelf(grant(request, service), request.query)
         keywords = [one for one in text(request.query, "keywords").split(",") if one]
         return ok({"items": read(service.store, shelf, keywords)})
 
     async def update(request: web.Request) -> web.Response:
+        who = grant(request, service)
         values = await body(request)
-        write(service.store, _shelf(request, values), _pairs(values), int(service.now()))
+        write(service.store, _shelf(who, values), _pairs(values), int(service.now()))
         return ok()
 
-    def _shelf(request: web.Request, values: Mapping[str, Any]) -> Shelf:
-        who = grant(request, service)
+    def _shelf(who: Grant, values: Mapping[str, Any]) -> Shelf:
         bot_id, app_id = text(values, "bot_id"), text(values, "app_id")
         if bool(bot_id) == bool(app_id):
             raise ApiError(4000, "invalid parameter: give either bot_id or app_id", 400)
