@@ -108,7 +108,7 @@ class Room(ABC):
                 await saboteur.close(WSCloseCode.POLICY_VIOLATION, b"refused")
             else:
                 session = self.session(request, line, grant)
-                saboteur.breaker = getattr(session, "break_turn", None)
+                saboteur.breaker = getattr(session, "break_off", None)
                 await self._talk(saboteur, line, session, request.transport, grant)
         except ConnectionError:
             log.debug("the connection %s was lost", logid)

@@ -65,7 +65,7 @@ class Faults:
         self._ids = ids
         self._note = note
         self._left = [fault.times or -1 for fault in faults]
-        self._arrived: Counter[tuple[str, str]] = Counter()
+        self._arrived: Counter[tuple[str, str | None]] = Counter()
         self._here: dict[str, Saboteur] = {}
         self.struck: deque[Strike] = deque(maxlen=_MOST_STRIKES)
 
@@ -74,10 +74,9 @@ class Faults:
 
         Everybody is counted, also who will be refused.
         """
-        number = self._arrived[socket, ""] = self._arrived[socket, ""] + 1
-        of_device = self._arrived[socket, device_id] = (
-            self._arrived[socket, device_id] + 1 if device_id else 0
-        )
+        self._arrived[socket, None] += 1
+        self._arrived[socket, device_id] += 1
+        number, of_device = self._arrived[socket, None], self._arrived[socket, device_id]
         luck = f"{self._seed} {socket} {number}"
         plans = []
         for at, fault in enumerate(self._faults):

@@ -39,6 +39,13 @@ class Forger:
         """An ``error`` with the code and the words of a fault."""
         return self.frame(wire.ErrorEvent(fault.get("code"), words(fault)))
 
+    def failed(self, fault: Fault, progress: Progress) -> str:
+        """The last frame of a running chat that failed."""
+        error = wire.LastError(fault.get("code"), words(fault))
+        now = int(time.time())
+        chat = replace(progress.chat, status="failed", failed_at=now, last_error=error)
+        return self.frame(wire.TurnFailed(chat))
+
     def end(self, progress: Progress) -> list[str]:
         """The last two frames of the running chat."""
         chat, audio = progress.chat, progress.audio

@@ -25,7 +25,7 @@ from agent.emulator.jitter import Route
 from agent.emulator.moments import OF_A_TURN, Moment, Progress
 from agent.emulator.outbox import Item, Outbox
 
-Breaker = Callable[[tuple[int, str] | None], Awaitable[None]]
+Breaker = Callable[[], Awaitable[None]]
 
 _ERRORS = ("error", "busy", "quota", "token")
 _ENDS = ("drop", "reset", "close", "half_open")
@@ -74,8 +74,7 @@ class Saboteur:
     """The faults of one connection. ``Faults.arrive`` makes it; it is used by one connection once.
 
     ``upgrade``, then ``attach``, then ``downlink`` and ``receive``, at last ``detach``.
-    ``breaker``, where there are turns, ends the running one: as failed with a code and words, or
-    without another event.
+    ``breaker``, where there are turns, ends the running one without another event.
     """
 
     def __init__(
@@ -105,9 +104,8 @@ class Saboteur:
         self._held: list[_Held] = []
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        # A chat of which nothing more is told, but how it failed; one whose end was told already.
+        # A chat of which nothing more is told; one whose end was told already.
         self._mute = ""
-        self._failing = False
         self._ended = ""
 
     @property
@@ -234,8 +232,6 @@ class Saboteur:
             chat_id = self._progress.chat.id
         if isinstance(event, wire.AudioCompleted | wire.TurnCompleted) and chat_id == self._ended:
             return bool(chat_id)
-        if self._failing and isinstance(event, wire.TurnFailed):
-            return False
         return bool(chat_id) and chat_id == self._mute
 
     def _pass(self) -> list[Item]:
@@ -292,7 +288,9 @@ class Saboteur:
             case _ if fault.do in _ERRORS:
                 self._refuse(fault, out)
             case "chat_failed":
-                self._break((fault.get("code"), words(fault)))
+                if self._progress.in_turn:
+                    out.after.append(self._forger.failed(fault, self._progress))
+                    self._break()
             case _ if fault.do in _ALTERING:
                 self._alter(fault, out)
             case "early_end":
@@ -340,14 +338,13 @@ class Saboteur:
         elif fault.get("instead"):
             out.frame = None
             if out.moment.kind in (*OF_A_TURN, "") and self._progress.in_turn:
-                self._break(None)
+                self._break()
 
-    def _break(self, failure: tuple[int, str] | None) -> None:
-        """The running turn is over, for the client at once."""
+    def _break(self) -> None:
+        """The running turn is over: for the client at once, for the platform very soon."""
         self._mute = self._progress.chat.id
-        self._failing = failure is not None
         if self.breaker is not None:
-            self._start(self.breaker(failure))
+            self._start(self.breaker())
 
     def _more_audio(self, fault: Fault, out: _Out) -> None:
         audio, frames = self._progress.audio, fault.get("frames")

@@ -316,13 +316,10 @@ class ChatSession(Receiver):
         async with self._floor:
             await self._end(code)
 
-    async def break_turn(self, failure: tuple[int, str] | None) -> None:
-        """End what is being said: a turn as failed (code and words), or without another word."""
+    async def break_off(self) -> None:
+        """End what is being said without another word."""
         async with self._floor:
-            turn = self._turn
             await self._halt()
-            if turn is not None and failure is not None:
-                await turn.fail(*failure)
 
     async def _end(self, code: int) -> bool:
         """End what is being said; a turn is told to be canceled with ``code``. Was there one?"""
