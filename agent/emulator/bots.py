@@ -110,6 +110,12 @@ class Bots:
             published_at=base.published_at,
         )
 
+    def prologue(self, bot_id: str, account: str) -> str:
+        """What the bot opens with. Raises ``Denial`` 4006."""
+        bot = self.find(bot_id, account)
+        config = bot.published or bot.draft
+        return str(config.get("onboarding_info", {}).get("prologue") or "")
+
     def listed(self, account: str, space_id: str = "") -> list[Bot]:
         """The bots that an account made, the newest first, then the one of the script."""
         rows = self._store.rows(
@@ -169,4 +175,3 @@ def _bot(row: sqlite3.Row) -> Bot:
     for key in ("draft", "published", "connectors"):
         values[key] = None if values[key] is None else json.loads(values[key])
     return Bot(**values)
-

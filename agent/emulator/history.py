@@ -41,8 +41,9 @@ TALK = ("question", "answer", "")
 """Types of the messages that a conversation lists; the steps between them belong to their chat."""
 
 _OVER = ("completed", "failed", "canceled")
-# Of one conversation; more than a person says in a year, and few enough for a flood of messages.
+# Of one conversation; more than a person says in a year, and little enough for a flood.
 _MOST_MESSAGES = 10_000
+_MOST_CHARACTERS = 16_000_000
 _MOST_CHATS = 2_000
 _PRUNE_EVERY = 256
 
@@ -181,9 +182,11 @@ class History:
 
     def _prune(self, conversation_id: str) -> None:
         self._store.execute(
-            "DELETE FROM message WHERE conversation_id = ? AND seq <= (SELECT seq FROM message"
-            " WHERE conversation_id = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-            (conversation_id, conversation_id, _MOST_MESSAGES),
+            "DELETE FROM message WHERE conversation_id = ? AND seq <= (SELECT max(seq) FROM (SELECT"
+            " seq, row_number() OVER newest AS place, sum(length(content)) OVER newest AS length"
+            " FROM message WHERE conversation_id = ? WINDOW newest AS (ORDER BY seq DESC))"
+            " WHERE place > ? OR length > ?)",
+            (conversation_id, conversation_id, _MOST_MESSAGES, _MOST_CHARACTERS),
         )
         # Ids grow with time, so the smallest are the oldest.
         self._store.execute(

@@ -148,7 +148,9 @@ class ChatSession(Receiver):
             self._line.subscriptions = frozenset(merged["event_subscriptions"])
         await self._line.send(ChatUpdated(echo(merged), id=echoed))
         if event.config.get("need_play_prologue"):
-            prologue = merged.get("prologue_content") or self._service.script.bot.prologue
+            prologue = merged.get("prologue_content") or self._service.bots.prologue(
+                self._bot_id, self._grant.account
+            )
             if self._switches.prologue_events == "chat":
                 await self._begin(Question("", "", prologue=prologue), 3)
             else:

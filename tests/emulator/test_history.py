@@ -98,6 +98,14 @@ def test_chats_are_kept_and_those_of_a_dead_emulator_have_failed(tmp_path: Path)
     assert later.chat("1", "d") == done
 
 
+def test_a_flood_of_long_messages_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_MOST_CHARACTERS", 1000)
+    kept = filled()
+    for number in range(512):
+        kept.keep(replace(said(str(number)), content="x" * 100))
+    assert ids(kept.page("1").messages) == [str(number) for number in range(511, 501, -1)]
+
+
 def test_only_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_MOST_MESSAGES", 10)
     kept = filled()

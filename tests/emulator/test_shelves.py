@@ -31,6 +31,10 @@ def test_bots_outlive_the_emulator(tmp_path: Path) -> None:
     found = bots.check("77", "anna")
     assert (found.draft, found.published) == ({"name": "two"}, {"name": "one"})
     assert (found.version, found.published_at) == (1, 5)
+    assert bots.prologue("77", "anna") == ""
+    bots.change(found, onboarding_info={"prologue": "Hi."})
+    bots.publish(found, [API])
+    assert bots.prologue("77", "anna") == "Hi."
     with pytest.raises(Denial):
         bots.find("77", "bert")
     store.close()
