@@ -183,6 +183,9 @@ class Scenarios:
 
     async def cancel(self) -> Any:
         async def act(client: Any, line: Line) -> None:
+            # Paced, or the story would be over before it can be cancelled.
+            paced = {"frame_size_ms": 60, "limit_config": {"period": 1, "max_frame_num": 20}}
+            await client.chat_update(update(output_audio={"codec": "pcm", "pcm_config": paced}))
             await client.conversation_message_create(question("Tell me a long story."))
             await line.first("conversation.audio.delta")
             await client.conversation_chat_cancel()
