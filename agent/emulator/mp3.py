@@ -35,6 +35,8 @@ def encode(pieces: list[NDArray[np.int16]], rate: int, bit_rate: int) -> list[by
     encoder = lameenc.Encoder()
     encoder.set_bit_rate(min(_BITRATES, key=lambda kbit: abs(kbit * 1000 - bit_rate)))
     encoder.set_in_sample_rate(rate)
+    # Else LAME would choose a lower one for a low bitrate.
+    encoder.set_out_sample_rate(rate)
     encoder.set_channels(1)
     encoder.set_quality(7)
     encoder.silence()
