@@ -120,7 +120,24 @@ def _of_data(data: dict[str, Any]) -> str:
         return f"{len(outputs)} tool output{'s' if len(outputs) != 1 else ''}"
     if "id" in data or "message_id" in data:
         return ""
+    formats = _formats(data)
+    if formats:
+        return formats
     return ", ".join(str(key) for key in data)
+
+
+def _formats(data: dict[str, Any]) -> str:
+    """What a configuration says about sound and turns."""
+    told = []
+    for key, name in (("input_audio", "in"), ("output_audio", "out")):
+        audio = data.get(key)
+        if isinstance(audio, dict):
+            words = (audio.get("format"), audio.get("codec"), audio.get("sample_rate"))
+            told.append(" ".join([name, *dict.fromkeys(str(word) for word in words if word)]))
+    turns = data.get("turn_detection")
+    if isinstance(turns, dict) and turns.get("type"):
+        told.append(str(turns["type"]))
+    return ", ".join(told)
 
 
 def _verbose(content: str) -> str:

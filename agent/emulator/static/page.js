@@ -387,12 +387,12 @@ function drawUsage(usage) {
   for (const row of usage) {
     const voice = row.voice_s ? `${number(row.voice_s, 1)} s` : "–";
     found.push(make("tr", {},
-      make("td", { text: row.device || row.consumer || "no device named" }),
+      make("td", { text: short(row.device || row.consumer) || "unnamed", title: row.device || row.consumer || "tokens without a device" }),
       make("td", { text: number(row.points, 2) }),
       make("td", { text: voice }),
       make("td", { text: number(row.tokens) })));
     for (const limit of row.limits) {
-      const left = limit.resets_at ? `, anew at ${clock(limit.resets_at)}` : "";
+      const left = limit.resets_at ? `, anew in ${duration(limit.resets_at - now())}` : "";
       const over = limit.used >= limit.limit;
       found.push(make("tr", {}, make("td", { colspan: "4", class: over ? "limit over" : "limit" },
         `${over ? "used up: " : ""}${number(limit.used, 1)} of ${number(limit.limit)} ${limit.unit}${left}`,
