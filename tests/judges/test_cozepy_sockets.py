@@ -31,7 +31,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     directory = tmp_path_factory.mktemp("sockets")
     wav = write_speech(directory / "question.wav")
     with court(directory) as emulator:
-        yield emulator.python("sockets", str(wav))
+        report = emulator.python("sockets", str(wav))
+        named = emulator.base.replace("127.0.0.1", "api.localhost")
+        report["named"] = emulator.python("sockets", str(wav), "derived", base=named)["derived"]
+        yield report
 
 
 def test_a_typed_question(seen: Report) -> None:
@@ -48,6 +51,13 @@ def test_a_typed_question(seen: Report) -> None:
     done = of(frames, "conversation.chat.completed")[0]
     assert done["status"] == "completed"
     assert done["usage"]["token_count"] > 0
+
+
+def test_a_base_named_api_leads_to_sockets_named_ws(seen: Report) -> None:
+    found = gave(seen, "named")
+    assert found["base"].startswith("wss://ws.localhost:")
+    assert order(found["frames"]) == ["chat.created", *TURN]
+    assert gave(seen, "derived")["base"].startswith("wss://127.0.0.1:")
 
 
 def test_one_log_id_in_every_frame_of_a_connection(seen: Report) -> None:

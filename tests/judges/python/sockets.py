@@ -1,14 +1,16 @@
 """The three sockets through the official Python SDK.
 
-    python sockets.py BASE_URL WAV
+    python sockets.py BASE_URL WAV [SCENARIO]
 
-The WAV is 16 kHz mono. Every scenario has a connection of its own; they run side by side.
+The WAV is 16 kHz mono. Names under ``localhost`` are this machine, whatever its resolver says.
+Every scenario has a connection of its own; they run side by side.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import threading
 import wave
@@ -114,6 +116,10 @@ class Scenarios:
             await act(client, line)
             await line.first(end)
         return line.frames
+
+    async def derived(self) -> Any:
+        """Where the SDK goes for the sockets, and a turn there."""
+        return {"base": self.coze.websockets._base_url, "frames": await self.text()}
 
     async def text(self) -> Any:
         async def act(client: Any, line: Line) -> None:
@@ -334,9 +340,21 @@ class Scenarios:
         return seen
 
 
-async def main(base: str, wav: str) -> None:
+def look_up_localhost() -> None:
+    """Resolve names under ``localhost`` as RFC 6761 wants it, which not every machine does."""
+    look_up = socket.getaddrinfo
+
+    def here(host: Any, *args: Any, **kwargs: Any) -> Any:
+        local = isinstance(host, str) and host.endswith(".localhost")
+        return look_up("127.0.0.1" if local else host, *args, **kwargs)
+
+    socket.getaddrinfo = here
+
+
+async def main(base: str, wav: str, *names: str) -> None:
+    look_up_localhost()
     scenarios = Scenarios(base, wav)
-    names = [name for name in vars(Scenarios) if not name.startswith("_")]
+    names = names or tuple(name for name in vars(Scenarios) if not name.startswith("_"))
 
     async def run(name: str) -> Any:
         try:
@@ -349,4 +367,4 @@ async def main(base: str, wav: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    asyncio.run(main(*sys.argv[1:]))
