@@ -337,7 +337,8 @@ class Saboteur:
             out.before.append(lambda: self._end(end))
         elif fault.get("instead"):
             out.frame = None
-            if out.moment.kind in (*OF_A_TURN, "") and self._progress.in_turn:
+            by_hand = not out.moment.kind
+            if by_hand or (out.moment.kind in OF_A_TURN and self._progress.in_turn):
                 self._break()
 
     def _break(self) -> None:

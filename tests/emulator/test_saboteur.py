@@ -101,13 +101,15 @@ def audio(frames: list[Frame]) -> list[bytes]:
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 4000])
 def test_closing_with_a_code_at_the_exact_packet(code: int) -> None:
     async def body() -> None:
-        async with spoiled({"at": "audio:3", "do": "close", "code": code, "msg": "so"}) as emulator:
-            async with talking(emulator) as talk:
-                await talk.ask()
-                found, frames = await ended(talk)
-                assert found == code
-                assert talk.socket.close_reason == "so"
-                assert names(frames).count(AUDIO) == 2
+        async with (
+            spoiled({"at": "audio:3", "do": "close", "code": code, "msg": "so"}) as emulator,
+            talking(emulator) as talk,
+        ):
+            await talk.ask()
+            found, frames = await ended(talk)
+            assert found == code
+            assert talk.socket.close_reason == "so"
+            assert names(frames).count(AUDIO) == 2
 
     drive(body)
 
@@ -126,60 +128,68 @@ def test_dropping_sends_no_close_frame(fault: dict[str, Any]) -> None:
 
 def test_resetting_is_seen_as_a_reset() -> None:
     async def body() -> None:
-        async with spoiled({"at": "turn_start", "do": "reset"}) as emulator:
-            async with talking(emulator) as talk:
-                await talk.ask()
-                with pytest.raises(ConnectionClosed) as caught:
-                    await talk.quiet(3)
-                assert isinstance(caught.value.__cause__, ConnectionResetError)
+        async with (
+            spoiled({"at": "turn_start", "do": "reset"}) as emulator,
+            talking(emulator) as talk,
+        ):
+            await talk.ask()
+            with pytest.raises(ConnectionClosed) as caught:
+                await talk.quiet(3)
+            assert isinstance(caught.value.__cause__, ConnectionResetError)
 
     drive(body)
 
 
 def test_half_open_answers_no_ping_and_keeps_the_connection() -> None:
     async def body() -> None:
-        async with spoiled({"at": "audio:2", "do": "half_open", "s": 1.2}) as emulator:
-            async with talking(emulator) as talk:
-                await asyncio.wait_for(await talk.socket.ping(), 1)
-                await talk.ask()
-                assert names(await quiet(talk)).count(AUDIO) == 1
-                await talk.ask("again")
-                pong = await talk.socket.ping()
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(pong), 0.5)
-                assert emulator.service.connections == 1
-                assert (await ended(talk))[0] is None
-                pong.cancel()
+        async with (
+            spoiled({"at": "audio:2", "do": "half_open", "s": 1.2}) as emulator,
+            talking(emulator) as talk,
+        ):
+            await asyncio.wait_for(await talk.socket.ping(), 1)
+            await talk.ask()
+            assert names(await quiet(talk)).count(AUDIO) == 1
+            await talk.ask("again")
+            pong = await talk.socket.ping()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(pong), 0.5)
+            assert emulator.service.connections == 1
+            assert (await ended(talk))[0] is None
+            pong.cancel()
 
     drive(body)
 
 
 def test_half_open_ends_when_the_client_has_gone() -> None:
     async def body() -> None:
-        async with spoiled({"at": "update", "do": "half_open"}) as emulator:
-            async with client(emulator) as talk:
-                await talk.send("chat.update")
-                assert await quiet(talk) == []
-                talk.socket.transport.abort()
-                for _ in range(40):
-                    await asyncio.sleep(0.05)
-                    if not emulator.service.connections:
-                        break
-                assert emulator.service.connections == 0
+        async with (
+            spoiled({"at": "update", "do": "half_open"}) as emulator,
+            client(emulator) as talk,
+        ):
+            await talk.send("chat.update")
+            assert await quiet(talk) == []
+            talk.socket.transport.abort()
+            for _ in range(40):
+                await asyncio.sleep(0.05)
+                if not emulator.service.connections:
+                    break
+            assert emulator.service.connections == 0
 
     drive(body)
 
 
 def test_a_stall_holds_up_the_answer_but_not_the_pings() -> None:
     async def body() -> None:
-        async with spoiled({"at": "audio:2", "do": "stall", "s": 0.6}) as emulator:
-            async with talking(emulator) as talk:
-                started = time.monotonic()
-                await talk.ask()
-                assert names(await quiet(talk)).count(AUDIO) == 1
-                await asyncio.wait_for(await talk.socket.ping(), 0.2)
-                await until(talk, COMPLETED)
-                assert 0.6 <= time.monotonic() - started < 1.5
+        async with (
+            spoiled({"at": "audio:2", "do": "stall", "s": 0.6}) as emulator,
+            talking(emulator) as talk,
+        ):
+            started = time.monotonic()
+            await talk.ask()
+            assert names(await quiet(talk)).count(AUDIO) == 1
+            await asyncio.wait_for(await talk.socket.ping(), 0.2)
+            await until(talk, COMPLETED)
+            assert 0.6 <= time.monotonic() - started < 1.5
 
     drive(body)
 
@@ -340,10 +350,12 @@ def test_a_token_that_dies_in_the_middle() -> None:
 
 def test_garbage_comes_on_top_of_what_is_right() -> None:
     async def body() -> None:
-        async with spoiled({"at": "text:1", "do": "garbage"}) as emulator:
-            async with talking(emulator) as talk:
-                await talk.ask()
-                spoilt = await quiet(talk, 0.4)
+        async with (
+            spoiled({"at": "text:1", "do": "garbage"}) as emulator,
+            talking(emulator) as talk,
+        ):
+            await talk.ask()
+            spoilt = await quiet(talk, 0.4)
         async with spoiled() as emulator, talking(emulator) as talk:
             right = await asked(talk)
         assert "?" in names(spoilt)
@@ -416,10 +428,12 @@ def test_a_flood_of_audio() -> None:
 )
 def test_a_lost_event(at: str, lost: str) -> None:
     async def body() -> None:
-        async with spoiled({"at": at, "do": "lose", "turn": 1}) as emulator:
-            async with talking(emulator) as talk:
-                first, second = names(await asked(talk)), names(await asked(talk))
-                assert second.count(lost) - first.count(lost) == 1
+        async with (
+            spoiled({"at": at, "do": "lose", "turn": 1}) as emulator,
+            talking(emulator) as talk,
+        ):
+            first, second = names(await asked(talk)), names(await asked(talk))
+            assert second.count(lost) - first.count(lost) == 1
 
     drive(body)
 
@@ -446,20 +460,24 @@ def test_a_lost_beginning_and_a_lost_end() -> None:
 
 def test_several_packets_are_lost_in_a_row() -> None:
     async def body() -> None:
-        async with spoiled({"at": "audio:2", "do": "lose", "frames": 4, "turn": 1}) as emulator:
-            async with talking(emulator) as talk:
-                first, second = audio(await asked(talk)), audio(await asked(talk))
-                assert first == second[:1] + second[5:]
+        async with (
+            spoiled({"at": "audio:2", "do": "lose", "frames": 4, "turn": 1}) as emulator,
+            talking(emulator) as talk,
+        ):
+            first, second = audio(await asked(talk)), audio(await asked(talk))
+            assert first == second[:1] + second[5:]
 
     drive(body)
 
 
 def test_duplicates_are_equal() -> None:
     async def body() -> None:
-        async with spoiled({"at": "audio:1", "do": "duplicate", "frames": 2}) as emulator:
-            async with talking(emulator) as talk:
-                heard = [f for f in await asked(talk) if f["event_type"] == AUDIO]
-                assert heard[0] == heard[1] == heard[2] != heard[3]
+        async with (
+            spoiled({"at": "audio:1", "do": "duplicate", "frames": 2}) as emulator,
+            talking(emulator) as talk,
+        ):
+            heard = [f for f in await asked(talk) if f["event_type"] == AUDIO]
+            assert heard[0] == heard[1] == heard[2] != heard[3]
 
     drive(body)
 
@@ -483,17 +501,19 @@ def test_a_late_frame_lets_others_pass() -> None:
 
 def test_an_end_that_comes_before_the_audio() -> None:
     async def body() -> None:
-        async with spoiled({"at": "audio:3", "do": "early_end", "turn": 1}) as emulator:
-            async with talking(emulator) as talk:
-                early = await asked(talk)
-                assert names(early, AUDIO_END, COMPLETED) == [AUDIO_END, COMPLETED]
-                assert len(audio(early)) == 2
-                chat_id = early[-1]["data"]["id"]
-                rest = await quiet(talk)
-                assert names(rest, AUDIO_END, COMPLETED) == []
-                late = [f for f in rest if f["event_type"] == AUDIO]
-                assert {f["data"]["chat_id"] for f in late} == {chat_id}
-                assert names(await asked(talk), COMPLETED) == [COMPLETED]
+        async with (
+            spoiled({"at": "audio:3", "do": "early_end", "turn": 1}) as emulator,
+            talking(emulator) as talk,
+        ):
+            early = await asked(talk)
+            assert names(early, AUDIO_END, COMPLETED) == [AUDIO_END, COMPLETED]
+            assert len(audio(early)) == 2
+            chat_id = early[-1]["data"]["id"]
+            rest = await quiet(talk)
+            assert names(rest, AUDIO_END, COMPLETED) == []
+            late = [f for f in rest if f["event_type"] == AUDIO]
+            assert {f["data"]["chat_id"] for f in late} == {chat_id}
+            assert names(await asked(talk), COMPLETED) == [COMPLETED]
 
     drive(body)
 
@@ -501,13 +521,15 @@ def test_an_end_that_comes_before_the_audio() -> None:
 def test_audio_of_a_chat_that_was_cancelled() -> None:
     async def body() -> None:
         tables = {"answer": [{"text": "A long answer. " * 40, "audio": "tone"}]}
-        async with spoiled({"at": "cancel", "do": "late_audio", "frames": 4}, **tables) as emulator:
-            async with talking(emulator) as talk:
-                await talk.ask()
-                await until(talk, AUDIO)
-                await talk.send("conversation.chat.cancel")
-                await until(talk, CANCELED)
-                assert names(await quiet(talk)) == [AUDIO] * 4
+        async with (
+            spoiled({"at": "cancel", "do": "late_audio", "frames": 4}, **tables) as emulator,
+            talking(emulator) as talk,
+        ):
+            await talk.ask()
+            await until(talk, AUDIO)
+            await talk.send("conversation.chat.cancel")
+            await until(talk, CANCELED)
+            assert names(await quiet(talk)) == [AUDIO] * 4
 
     drive(body)
 
@@ -528,44 +550,50 @@ def test_moments_do_not_depend_on_what_is_subscribed_to() -> None:
 
 def test_a_slow_network_delays_everything_and_pongs_too() -> None:
     async def body() -> None:
-        async with spoiled(network={"delay_ms": 150.0}) as emulator:
-            async with client(emulator) as talk:
-                started = time.monotonic()
-                await talk.update(output_audio=OPUS)
-                assert 0.15 <= time.monotonic() - started < 1.0
-                pong = await talk.socket.ping()
-                assert 0.15 <= await asyncio.wait_for(pong, 1) < 1.0
+        async with (
+            spoiled(network={"delay_ms": 150.0}) as emulator,
+            client(emulator) as talk,
+        ):
+            started = time.monotonic()
+            await talk.update(output_audio=OPUS)
+            assert 0.15 <= time.monotonic() - started < 1.0
+            pong = await talk.socket.ping()
+            assert 0.15 <= await asyncio.wait_for(pong, 1) < 1.0
 
     drive(body)
 
 
 def test_a_slow_uplink_keeps_order_and_delays_once() -> None:
     async def body() -> None:
-        async with spoiled(network={"delay_ms": 100.0, "uplink": True}) as emulator:
-            async with talking(emulator) as talk:
-                started = time.monotonic()
-                for _ in range(20):
-                    await talk.append(tone(20))
-                await talk.send("input_audio_buffer.complete")
-                await until(talk, "input_audio_buffer.completed")
-                assert 0.2 <= time.monotonic() - started < 1.0
-                await until(talk, COMPLETED)
-                heard = emulator.service.brain.heard[-1]  # type: ignore[attr-defined]
-                assert len(heard) == 20 * 320
-                pong = await talk.socket.ping()
-                assert 0.2 <= await asyncio.wait_for(pong, 1) < 1.0
+        async with (
+            spoiled(network={"delay_ms": 100.0, "uplink": True}) as emulator,
+            talking(emulator) as talk,
+        ):
+            started = time.monotonic()
+            for _ in range(20):
+                await talk.append(tone(20))
+            await talk.send("input_audio_buffer.complete")
+            await until(talk, "input_audio_buffer.completed")
+            assert 0.2 <= time.monotonic() - started < 1.0
+            await until(talk, COMPLETED)
+            heard = emulator.service.brain.heard[-1]  # type: ignore[attr-defined]
+            assert len(heard) == 20 * 320
+            pong = await talk.socket.ping()
+            assert 0.2 <= await asyncio.wait_for(pong, 1) < 1.0
 
     drive(body)
 
 
 def test_waiting_for_a_slow_network_takes_no_processor() -> None:
     async def body() -> None:
-        async with spoiled(network={"trace": "4g_bad", "jitter_ms": 20.0}) as emulator:
-            async with talking(emulator) as talk:
-                await asked(talk)
-                before = time.process_time()
-                await asyncio.sleep(0.5)
-                assert time.process_time() - before < 0.1
+        async with (
+            spoiled(network={"trace": "4g_bad", "jitter_ms": 20.0}) as emulator,
+            talking(emulator) as talk,
+        ):
+            await asked(talk)
+            before = time.process_time()
+            await asyncio.sleep(0.5)
+            assert time.process_time() - before < 0.1
 
     drive(body)
 
@@ -573,9 +601,11 @@ def test_waiting_for_a_slow_network_takes_no_processor() -> None:
 def test_goodbye_is_said_through_the_network_too() -> None:
     async def body() -> None:
         tables = {"switches": {"idle_close_s": 0.3, "idle_close_code": 1000}}
-        async with spoiled(network={"delay_ms": 100.0, "uplink": True}, **tables) as emulator:
-            async with client(emulator) as talk:
-                code, frames = await ended(talk)
-                assert (code, names(frames)) == (1000, ["error"])
+        async with (
+            spoiled(network={"delay_ms": 100.0, "uplink": True}, **tables) as emulator,
+            client(emulator) as talk,
+        ):
+            code, frames = await ended(talk)
+            assert (code, names(frames)) == (1000, ["error"])
 
     drive(body)
