@@ -72,7 +72,8 @@ class Live:
     async def close(self) -> None:
         """End all streams."""
         self._closing = True
-        self._service.feed.wake()
+        # Also for those that do not wait yet.
+        self._service.feed.touch()
 
     async def state(self, request: web.Request) -> web.Response:
         """All there is to see, as JSON."""
