@@ -169,6 +169,7 @@ def test_tools_without_a_stream(seen: Report) -> None:
     assert chat["status"] == "requires_action"
     resumed, done = gave(seen, "tools.create.resumed"), gave(seen, "tools.create.done")
     assert (resumed["id"], resumed["status"]) == (chat["id"], "in_progress")
+    assert "required_action" not in resumed
     assert (done["id"], done["status"]) == (chat["id"], "completed")
     messages = gave(seen, "tools.create.messages")
     assert [m["type"] for m in messages] == ["function_call", "tool_output", "answer", "verbose"]

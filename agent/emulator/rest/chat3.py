@@ -210,7 +210,10 @@ async def _reply(
     if not stream:
         go()
         await chat.stream.begun.wait()
-        return ok({**chat.state(), "status": "in_progress"})
+        state = {**chat.state(), "status": "in_progress"}
+        # Answered a moment ago, even where the turn has not read it yet.
+        state.pop("required_action", None)
+        return ok(state)
     events = chat.stream.follow()
     go()
     return await _stream(request, events)
