@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -6,7 +8,8 @@ import pytest
 from agent.coze.events import Chat, MessageCompleted, TurnCreated
 from agent.coze.objects import Message
 from agent.emulator.fault import DEEDS, GARBAGE, Fault, Plan
-from agent.emulator.moments import Moment, Progress
+from agent.emulator.jitter import SHAPES
+from agent.emulator.moments import COUNTED, PLAIN, TIMED, Moment, Progress
 from agent.emulator.script import parse_script
 from agent.errors import ConfigError
 
@@ -118,3 +121,9 @@ def test_luck_has_a_seed() -> None:
 
 def test_all_garbage_can_be_asked_for() -> None:
     assert set(GARBAGE) <= set(DEEDS)
+
+
+@pytest.mark.parametrize("name", sorted({*DEEDS, *PLAIN, *COUNTED, TIMED, *SHAPES}))
+def test_everything_is_documented(name: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
+    assert re.search(rf"`\"?{name}[`\":]", text)
