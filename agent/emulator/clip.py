@@ -49,6 +49,8 @@ _FOREIGN = (
     (b"\x1aE\xdf\xa3", "webm"),
 )
 _LONGEST_S = 30 * 60
+# What a recogniser takes at once, and how much of its end may be cut off.
+_PIECE_S, _SEARCH_S = 30, 20
 
 
 def decode(data: bytes, *, rate: int = 0, channels: int = 1) -> Samples:
@@ -83,31 +85,44 @@ def decode(data: bytes, *, rate: int = 0, channels: int = 1) -> Samples:
 
 
 async def hear(service: Service, data: bytes, *, rate: int = 0, gauge: Gauge | None = None) -> str:
-    """What is said in a recording; ``gauge`` counts its length."""
+    """What is said in a recording; ``gauge`` counts its length.
 
-    def work() -> tuple[str, int]:
-        samples = decode(data, rate=rate)
-        return service.brain.hear(samples, RATE) if len(samples) else "", len(samples)
-
-    text, length = await service.worker.run(work)
+    It is heard piece by piece, so that somebody who talks meanwhile need not wait for the whole.
+    """
+    samples = await service.worker.run(decode, data, rate=rate)
+    words = [await service.worker.run(service.brain.hear, piece, RATE) for piece in cut(samples)]
     if gauge is not None:
-        gauge.heard(length * 1000 / RATE, ASR_FILE)
-    return text
+        gauge.heard(len(samples) * 1000 / RATE, ASR_FILE)
+    return " ".join(word for word in words if word)
 
 
-def speak(
+def cut(samples: Samples) -> list[Samples]:
+    """16 kHz mono in pieces of 20 to 30 s, cut where it is quietest."""
+    pieces = []
+    while len(samples) > _PIECE_S * RATE:
+        late = samples[_SEARCH_S * RATE : _PIECE_S * RATE].astype(np.int32)
+        levels = np.abs(late).reshape(-1, RATE // 50).sum(axis=1)
+        at = _SEARCH_S * RATE + int(levels.argmin()) * (RATE // 50)
+        pieces.append(np.ascontiguousarray(samples[:at]))
+        samples = samples[at:]
+    return [*pieces, np.ascontiguousarray(samples)] if len(samples) else pieces
+
+
+async def speak(
     service: Service, text: str, rate: int, *, speed: float = 1.0, gain: float = 1.0
 ) -> Samples:
-    """``text`` spoken, at ``rate`` Hz. Blocks; run it in the worker."""
-    spoken = []
-    for sentence in service.brain.sentences(text):
+    """``text`` spoken, at ``rate`` Hz; sentence by sentence, so that others get a word in."""
+
+    def say(sentence: str) -> Samples:
         samples, voice_rate = service.brain.speak(sentence)
         if speed != 1:
             samples = stretch(samples, voice_rate, speed)
-        spoken.append(resample(samples, voice_rate, rate) if voice_rate != rate else samples)
-    if not spoken:
+        return resample(samples, voice_rate, rate) if voice_rate != rate else samples
+
+    said = [await service.worker.run(say, one) for one in service.brain.sentences(text)]
+    if not said:
         return np.zeros(0, dtype=np.int16)
-    whole = np.concatenate(spoken)
+    whole = np.concatenate(said)
     if gain != 1:
         whole = np.clip(whole.astype(np.float32) * gain, -32768, 32767).astype(np.int16)
     return np.ascontiguousarray(whole)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.emulator.clip import decode, encode
+from agent.emulator.clip import cut, decode, encode
 from agent.emulator.fields import Refusal
 from tests.emulator.doubles import silence, tone
 from tests.emulator.rest import wav
@@ -38,6 +38,14 @@ def test_formats_that_are_not_decoded_are_named(head: bytes, named: str) -> None
     with pytest.raises(Refusal, match=named) as caught:
         decode(head + bytes(100), rate=16000)
     assert caught.value.code == 4303
+
+
+def test_long_recordings_are_heard_in_pieces_cut_in_pauses() -> None:
+    speech = np.concatenate([tone(24_000), silence(300), tone(20_000), silence(300), tone(12_000)])
+    pieces = cut(speech)
+    assert np.array_equal(np.concatenate(pieces), speech)
+    assert [len(piece) // 16_000 for piece in pieces] == [24, 20, 12]
+    assert cut(silence(0)) == []
 
 
 def test_broken_files() -> None:

@@ -59,14 +59,11 @@ def routes(service: Service) -> list[web.RouteDef]:
     async def _spoken(
         words: str, rate: int, kind: str, speed: float, gain: float, gauge: Gauge | None = None
     ) -> web.Response:
-        def work() -> tuple[bytes, int]:
-            samples = clip.speak(service, words, rate, speed=speed, gain=gain)
-            return clip.encode(samples, rate, kind), len(samples)
-
-        data, length = await service.worker.run(work)
+        samples = await clip.speak(service, words, rate, speed=speed, gain=gain)
+        data = await service.worker.run(clip.encode, samples, rate, kind)
         if gauge is not None:
             gauge.wrote(words)
-            gauge.said(length * 1000 / rate)
+            gauge.said(len(samples) * 1000 / rate)
             gauge.close()
         return web.Response(
             body=data, content_type=clip.CONTENT_TYPES[kind], headers={HEADER: LOGID.get()}
