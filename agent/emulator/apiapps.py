@@ -32,14 +32,13 @@ NORMAL, CONNECTOR = "normal", "connector"
 
 USAGE = "benefit.usage"
 PUBLISHED = "bot.published"
-DELETED = "bot.deleted"
 UNPUBLISHED = "bot.unpublished"
 EVENTS = {
     USAGE: "Something was used and put on the bill.",
     "benefit.plugin.scale.requested": "More calls of a plug-in were asked for.",
     "benefit.plugin.scale.expired": "Additional calls of a plug-in ended.",
     PUBLISHED: "A bot was published.",
-    DELETED: "A bot was deleted.",
+    "bot.deleted": "A bot was deleted.",
     UNPUBLISHED: "A bot was taken off a channel.",
 }
 """Event types and what to say of them."""

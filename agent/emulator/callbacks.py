@@ -40,6 +40,8 @@ CREATE INDEX IF NOT EXISTS callback_waiting ON callback (api_app_id) WHERE state
 _AT_ONCE = 4
 # Deliveries that were taken or given up, kept to be looked at.
 _KEEP = 10_000
+# Of deliveries to somebody who is never there, at most so many wait.
+_MOST = 200_000
 _CHALLENGE_S = 3.0
 
 Audit = Callable[[str, str, int, str], object]
@@ -256,11 +258,12 @@ class Callbacks:
             "UPDATE callback SET state = ?, answer = ? WHERE event_id = ?",
             [state, answer[:200], event_id],
         )
-        self._store.execute(
-            "DELETE FROM callback WHERE state != 'waiting' AND rowid <="
-            " (SELECT MAX(rowid) FROM callback) - ?",
-            [_KEEP],
-        )
+        for which, most in (("state != 'waiting'", _KEEP), ("TRUE", _MOST)):
+            self._store.execute(
+                f"DELETE FROM callback WHERE {which} AND rowid <="
+                " (SELECT MAX(rowid) FROM callback) - ?",
+                [most],
+            )
 
     def _call(self) -> Caller:
         if self._caller is None:

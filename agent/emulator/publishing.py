@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.emulator.accounts import Accounts
-from agent.emulator.apiapps import CONNECTOR, DELETED, NORMAL, PUBLISHED, UNPUBLISHED
+from agent.emulator.apiapps import CONNECTOR, NORMAL, PUBLISHED, UNPUBLISHED
 from agent.emulator.bots import Bot
 from agent.emulator.callbacks import Callbacks
 from agent.emulator.connectors import APPROVED, OFFICIAL, PENDING, Connectors
@@ -59,24 +59,14 @@ class Publishing:
     def unpublished(self, bot: Bot, connector_id: str, account: str) -> None:
         """A bot was taken off a channel."""
         self._connectors.remove(connector_id, bot.id)
-        self._gone(UNPUBLISHED, bot, account, connector_id)
-
-    def deleted(self, bot: Bot, account: str) -> None:
-        """A bot was deleted."""
-        for connector_id in bot.connectors or [""]:
-            self._connectors.remove(connector_id, bot.id)
-        self._gone(DELETED, bot, account, "")
-
-    def _gone(self, event_type: str, bot: Bot, account: str, connector_id: str) -> None:
         event = {
             "bot_id": bot.id,
             "space_id": bot.space_id,
+            "connector_id": connector_id,
             "bot_name": bot.draft.get("name", ""),
             "description": bot.draft.get("description", ""),
         }
-        if connector_id:
-            event["connector_id"] = connector_id
-        self._emit(event_type, event, account, connector_id, "")
+        self._emit(UNPUBLISHED, event, account, connector_id, "")
 
     def _emit(
         self, event_type: str, event: dict[str, Any], account: str, connector_id: str, only: str

@@ -12,14 +12,13 @@ import pytest
 
 from agent.emulator.bills import whole_days
 from agent.emulator.limitations import NEVER_ENDS
+from agent.emulator.rest import benefits, bills, limitations
 from agent.emulator.script import parse_script
 from agent.emulator.tokens import Grant
 from tests.emulator.doubles import drive, fast_script, types
 from tests.emulator.site import JWT_GRANT, START, TOKEN, Site, key, signed, site, write_public_key
 
-LIMITATIONS = "/v1/commerce/benefit/limitations"
-BENEFITS = "/v1/commerce/benefit/benefits/get"
-BILLS = "/v1/commerce/benefit/bill_tasks"
+LIMITATIONS, BENEFITS, BILLS = limitations.PATH, benefits.PATH, bills.PATH
 DAY = 86400
 
 INFO = {
@@ -57,6 +56,12 @@ async def listed(place: Site, **query: Any) -> dict[str, Any]:
 
 async def put(place: Site, path: str, body: Any) -> tuple[int, Any]:
     return await place._answer("PUT", path, "admin", {"json": body})
+
+
+def test_addresses() -> None:
+    assert LIMITATIONS == "/v1/commerce/benefit/limitations"
+    assert BENEFITS == "/v1/commerce/benefit/benefits/get"
+    assert BILLS == "/v1/commerce/benefit/bill_tasks"
 
 
 # --- limitations --------------------------------------------------------------------------------
@@ -388,8 +393,8 @@ def test_a_bill_from_request_to_file() -> None:
 
 
 def test_long_bills_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.emulator.rest.bills.ROWS_PER_FILE", 5)
-    monkeypatch.setattr("agent.emulator.rest.bills._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(bills, "ROWS_PER_FILE", 5)
+    monkeypatch.setattr(bills, "_ROWS_AT_ONCE", 2)
 
     async def body() -> None:
         async with site() as place:
