@@ -76,7 +76,7 @@ class Bots:
         self.default = default
 
     def check(self, bot_id: str, account: str) -> Bot:
-        """The bot to talk to. Raises ``Denial`` 4006 for an unknown, 4015 for an unpublished one."""
+        """The bot to talk to. Raises ``Denial`` 4006 (unknown) and 4015 (not published)."""
         bot = self.find(bot_id, account)
         if not bot.online:
             raise Denial(400, _UNPUBLISHED, "the bot is not published to the channel: API")
