@@ -26,10 +26,10 @@ _SCOPES = {
     "single_custom_consumer": (CONSUMER, True),
 }
 SCOPES = tuple(_SCOPES)
-# One official SDK still writes the names of an older version.
+# The SDK for Java still writes these names, beside those of devices: they are the other consumers.
 OLD_SCOPES = {
-    "enterprise_all_identifiers": "enterprise_all_devices",
-    "single_identifier": "single_device",
+    "enterprise_all_identifiers": "enterprise_all_custom_consumers",
+    "single_identifier": "single_custom_consumer",
 }
 
 UNITS = {"never": 0, "minute": 60, "hour": 3600, "day": 86400}

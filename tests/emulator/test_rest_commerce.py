@@ -102,14 +102,15 @@ def test_defaults_and_old_names() -> None:
             info = await created(
                 place, {"entity_type": "enterprise_all_identifiers", "benefit_info": few}
             )
-            assert info["entity_type"] == "enterprise_all_devices" and "entity_id" not in info
+            assert info["entity_type"] == "enterprise_all_custom_consumers"
+            assert "entity_id" not in info
             assert (info["status"], info["trigger_unit"], info["trigger_time"]) == (
                 "valid",
                 "never",
                 1,
             )
             one = await created(place, {**KIOSK, "entity_type": "single_identifier"})
-            assert one["entity_type"] == "single_device"
+            assert one["entity_type"] == "single_custom_consumer"
 
     drive(body)
 
