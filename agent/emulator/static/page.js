@@ -274,7 +274,7 @@ function folded(entry) {
   }
   if (entry.kind === "text") {
     const what = entry.type.endsWith(".delta") ? "text delta" : "update";
-    return `${plural(entry.count, what)}: ${entry.summary}`;
+    return plural(entry.count, what) + (entry.summary ? `: ${entry.summary}` : "");
   }
   return entry.summary;
 }
@@ -395,7 +395,7 @@ function drawUsage(usage) {
       const left = limit.resets_at ? `, anew in ${duration(limit.resets_at - now())}` : "";
       const over = limit.used >= limit.limit;
       found.push(make("tr", {}, make("td", { colspan: "4", class: over ? "limit over" : "limit" },
-        `${over ? "used up: " : ""}${number(limit.used, 1)} of ${number(limit.limit)} ${limit.unit}${left}`,
+        `${over ? "used up: " : ""}${number(limit.used, 2)} of ${number(limit.limit)} ${limit.unit}${left}`,
         make("meter", { min: "0", max: String(Math.max(1, limit.limit)), value: String(Math.min(limit.used, limit.limit)), "aria-label": "used" }))));
     }
   }
