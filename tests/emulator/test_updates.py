@@ -137,11 +137,11 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
             continue
         match draw(st.sampled_from(["set", "set", "set", "remove", "add"])):
             case "set":
-                node[last] = draw(VALUES)
+                node[last] = copy.deepcopy(draw(VALUES))
             case "remove":
                 node.pop(last, None)
             case "add":
-                node[draw(st.text(max_size=6))] = draw(VALUES)
+                node[draw(st.text(max_size=6))] = copy.deepcopy(draw(VALUES))
     return data
 
 
