@@ -23,5 +23,5 @@ bench:  ## measure; figures go to docs/
 	@$(PY) -m bench
 
 clean:  ## remove what set-up, tests and the demo made (not your configuration or state)
-	rm -rf .venv .venv-judge .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out build dist
+	rm -rf .venv .venv-judge tests/judges/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
