@@ -40,7 +40,9 @@ class Cable:
         self._frozen = False
         self._thawed = asyncio.Event()
         self._thawing: asyncio.Task[None] | None = None
-        self._scope: asyncio.Timeout | None = None
+        # Who waits for a message now, and whether we have cancelled that.
+        self._reader: asyncio.Task[object] | None = None
+        self._interrupted = False
 
     @property
     def is_cut(self) -> bool:
@@ -81,17 +83,18 @@ class Cable:
         assert self._websocket is not None
         if self._closing is None and not self._frozen:
             source = self._inbox or self._websocket
+            self._reader = asyncio.current_task()
             try:
-                async with asyncio.timeout(timeout) as self._scope:
-                    message: WSMessage = await source.receive()
-            except TimeoutError:
-                if self._closing is None and not self._frozen:
+                message: WSMessage = await source.receive(timeout)
+            except asyncio.CancelledError:
+                # Ours, or that of somebody who wants the end of it all?
+                if not self._interrupted or self._reader is None or self._reader.uncancel():
                     raise
             else:
-                if not self._frozen:
+                if not self._frozen and not self._interrupted:
                     return message
             finally:
-                self._scope = None
+                self._reader = None
         if self._frozen:
             await self._thawed.wait()
         elif self._closing is not None:
@@ -138,8 +141,9 @@ class Cable:
             return False
 
     def _interrupt(self) -> None:
-        if self._scope is not None and not self._scope.expired():
-            self._scope.reschedule(asyncio.get_running_loop().time())
+        if self._reader is not None and not self._interrupted:
+            self._interrupted = True
+            self._reader.cancel()
 
 
 class Inbox:
@@ -154,13 +158,14 @@ class Inbox:
         self._next: tuple[float, WSMessage] | None = None
         self._task = asyncio.create_task(self._read())
 
-    async def receive(self) -> WSMessage:
-        """The next message."""
-        if self._next is None:
-            self._next = await self._waiting.get()
-        due, message = self._next
-        # Waiting may be interrupted; then the message is still the next one.
-        await asyncio.sleep(max(0.0, due - self._loop.time()))
+    async def receive(self, timeout: float | None) -> WSMessage:
+        """The next message. Raises ``TimeoutError``."""
+        async with asyncio.timeout(timeout):
+            if self._next is None:
+                self._next = await self._waiting.get()
+            due, message = self._next
+            # Waiting may be interrupted; then the message is still the next one.
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
         self._next = None
         return message
 

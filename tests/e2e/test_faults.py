@@ -267,7 +267,7 @@ def handshakes_that_hang(folder: Path) -> None:
 def a_word_lost_on_the_way(folder: Path) -> None:
     """The connection breaks while somebody speaks: the utterance is sent again, and answered."""
     question = write_speech(folder / "question.wav")
-    faults = [
+    faults: list[dict[str, Any]] = [
         {"at": "append:8", "do": "reset", "connection": 1},
         {"at": "complete", "do": "lose"},
     ]
