@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from agent.dialog import events as ev
 from agent.dialog.actions import State
 from agent.dialog.events import Event
-from agent.errors import NotPermitted, UsageError
+from agent.dialog.states import Link
+from agent.errors import NotPermitted, ServiceUnreachable, UsageError
 from agent.parts import Parts
 from agent.reporter import Reporter
 
@@ -138,17 +139,29 @@ def _text(value: object, limit: int) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text:
         raise UsageError("there is no text")
-    if len(text.encode()) > limit:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        # A terminal that does not speak UTF-8 leaves lone surrogates in its arguments.
+        raise UsageError("the text is not valid UTF-8") from None
+    if size > limit:
         raise UsageError(f"the text is longer than {limit} bytes")
     return text
 
 
 def _may_talk(daemon: Desk) -> None:
-    if daemon.state in (State.OFFLINE, State.CONNECTING, State.BLOCKED):
-        reason = daemon.reporter.last_error
-        raise NotPermitted(
-            f"the device is {daemon.state}" + (f": {reason}" if reason else ""),
-        )
+    """Refuse what would never be answered. Mute or an answer played out may hide a lost link."""
+    reason = daemon.reporter.last_error
+    if daemon.state is State.BLOCKED:
+        raise NotPermitted(f"the device is blocked{_because(reason)}")
+    if daemon.state is State.CONNECTING:
+        raise ServiceUnreachable(f"the device is connecting{_because(reason)}")
+    if daemon.state is State.OFFLINE or daemon.parts.engine.link is Link.DOWN:
+        raise ServiceUnreachable(f"the device is offline{_because(reason)}")
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 _COMMANDS: dict[str, Callable[[Desk, object], Answer]] = {

@@ -169,7 +169,12 @@ class ControlServer:
 def request(
     config_path: Path | None, env: dict[str, str], message: dict[str, Any], timeout: float = 3.0
 ) -> dict[str, Any]:
-    """Ask the running daemon. Raises ``ServiceUnreachable`` if there is none, or it is silent."""
+    """Ask the running daemon. Raises ``ServiceUnreachable`` if there is none, or it is silent, and
+    ``UsageError`` for a message that no daemon would take.
+    """
+    line = json.dumps(message).encode() + b"\n"
+    if len(line) > MAX_LINE:
+        raise UsageError("that is too long for the daemon", remedy="Say it in less.")
     name = socket_name(config_path)
     found = [path for path in _paths(env, name) if path.exists()]
     for path in found:
@@ -177,7 +182,7 @@ def request(
             client.settimeout(timeout)
             try:
                 client.connect(str(path))
-                client.sendall(json.dumps(message).encode() + b"\n")
+                client.sendall(line)
                 answer = _line(client)
             except PermissionError as error:
                 raise UsageError(

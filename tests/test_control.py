@@ -137,3 +137,10 @@ def request_refused(tmp_path: Path, env: dict[str, str]) -> bool:
     except ServiceUnreachable:
         return True
     return False
+
+
+def test_a_message_no_daemon_would_take_is_refused_before_it_is_sent(
+    served: Served, tmp_path: Path, env: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        request(tmp_path / "talkbox.toml", env, {"command": "ask", "value": "x" * 70_000})
