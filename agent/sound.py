@@ -122,6 +122,8 @@ class Sound:
                 pick=settings.input_channel,
             )
         self.microphone = Microphone(self._capture.buffer, PIPELINE_RATE)
+        # A microphone that has just been opened gets its time for the first block.
+        self._opened_at = None
 
     def close_capture(self) -> None:
         """Close the microphone for real: no sample is read until it is opened again."""

@@ -100,3 +100,15 @@ def test_either_end_that_stops_is_noticed(tmp_path: Path) -> None:
     sound.playback.active = False  # type: ignore[misc]
     assert "o.wav has stopped" in sound.stalled(now)
     sound.close()
+
+
+def test_a_microphone_opened_again_has_time_for_its_first_block(tmp_path: Path) -> None:
+    sound = Sound(SoundSettings(input="null", output=str(tmp_path / "o.wav")), lambda: None)
+    long_ago = time.monotonic() - STALL_S - 5
+    assert sound.stalled(long_ago) == ""
+    sound.open_capture()
+    assert sound.stalled(time.monotonic()) == ""
+    sound.close_capture()
+    sound.open_capture()
+    assert sound.stalled(time.monotonic()) == ""
+    sound.close()
