@@ -177,10 +177,14 @@ def _load(arguments: argparse.Namespace) -> Any:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from agent.daemon import Options, serve
+    from agent.signals import Signals
 
-    options = Options(events=arguments.events, once=arguments.once)
-    return serve(lambda: _load(arguments), options)
+    # From here on a signal is a polite end, though the rest takes a moment to load.
+    with Signals().caught():
+        from agent.daemon import Options, serve
+
+        options = Options(events=arguments.events, once=arguments.once)
+        return serve(lambda: _load(arguments), options)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -196,6 +200,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _emulator(arguments: argparse.Namespace) -> int:
+    if not 0 <= arguments.port <= 65535:
+        raise UsageError(f"there is no port {arguments.port}", remedy="Give one from 0 to 65535.")
     try:
         from agent.emulator.certificate import make_context
         from agent.emulator.server import run

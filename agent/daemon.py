@@ -38,6 +38,7 @@ from agent.once import Once
 from agent.parts import Parts
 from agent.performer import Performer
 from agent.reporter import Reporter
+from agent.signals import Signals
 from audio import endpointer as ep
 from audio.errors import AudioError, DeviceError
 from audio.level import dbfs
@@ -76,16 +77,9 @@ def serve(load: Callable[[], Config], options: Options) -> int:
         events.subscribe(options.listener)
     code = EXIT_OK
     try:
-        config = load()
-        while True:
-            daemon = Daemon(config, options, events)
-            if not daemon.run():
-                return EXIT_OK
-            try:
-                config = load()
-                log.info("configuration read again")
-            except ConfigError as error:
-                log.error("the old configuration stays: %s", error)
+        with Signals().caught() as signals:
+            _serve(load, options, events, signals)
+        return EXIT_OK
     except TalkboxError as error:
         code = error.exit_code
         raise
@@ -97,14 +91,33 @@ def serve(load: Callable[[], Config], options: Options) -> int:
         events.close()
 
 
+def _serve(
+    load: Callable[[], Config], options: Options, events: EventLog, signals: Signals
+) -> None:
+    config = load()
+    while Daemon(config, options, events, signals).run():
+        signals.starting = True
+        if signals.ending:
+            return
+        signals.reload = False
+        try:
+            config = load()
+            log.info("configuration read again")
+        except ConfigError as error:
+            log.error("the old configuration stays: %s", error)
+
+
 class Daemon:
     """One run with one configuration."""
 
-    def __init__(self, config: Config, options: Options, events: EventLog) -> None:
+    def __init__(
+        self, config: Config, options: Options, events: EventLog, signals: Signals | None = None
+    ) -> None:
         """Opens devices and sockets; raises ``TalkboxError`` or ``AudioError``."""
         self.config = config
         self._options = options
         self.events = events
+        self._signals = signals or Signals()
         self.loop = Loop(self._deadline)
         self.reporter = Reporter(events)
         self._queue: deque[Event] = deque()
@@ -169,6 +182,8 @@ class Daemon:
             log.info("%s", parts.sound.describes)
             parts.link.open(now)
             loop.on_tick(self._tick)
+            loop.call_soon_threadsafe(self._obey_earlier_signals)
+            self._signals.starting = False
             loop.run()
         finally:
             self._close()
@@ -184,7 +199,11 @@ class Daemon:
         self.loop.wake()
 
     def stop(self) -> None:
-        """Fade out, say goodbye, and end the loop."""
+        """Fade out, say goodbye, and end the loop; an end that is asked for beats a reload."""
+        self._reload = False
+        self._wind_down()
+
+    def _wind_down(self) -> None:
         if self._stopping:
             return
         self._stopping = True
@@ -194,8 +213,16 @@ class Daemon:
         self.loop.call_at(now + GOODBYE_S, lambda: self.loop.stop())
 
     def _hang_up(self) -> None:
-        self._reload = True
-        self.stop()
+        if not self._stopping:
+            self._reload = True
+            self._wind_down()
+
+    def _obey_earlier_signals(self) -> None:
+        """Those that came before the loop had its own handlers."""
+        if self._signals.ending:
+            self.stop()
+        elif self._signals.reload:
+            self._hang_up()
 
     def _close(self) -> None:
         parts = self.parts
@@ -222,10 +249,14 @@ class Daemon:
         try:
             while self._queue:
                 event = self._queue.popleft()
-                self.reporter.event(event)
+                engine = self.parts.engine
+                actions = engine.handle(event)
+                leftover = isinstance(event, ev.ReplyText) and not engine.answers(event.chat_id)
+                if not leftover:
+                    self.reporter.event(event)
                 if self._once is not None:
                     self._once.event(event)
-                for action in self.parts.engine.handle(event):
+                for action in actions:
                     self._do(action, event.t)
         finally:
             self._draining = False
@@ -240,6 +271,7 @@ class Daemon:
 
     def _tick(self, now: float) -> None:
         self._ticked = now
+        self.events.flush()
         if self._stopping:
             self.parts.link.pump(now)
             return
@@ -259,7 +291,8 @@ class Daemon:
         dead = parts.sound.stalled(now)
         if dead:
             raise AudioUnavailable(f"{dead}", remedy="Check that it is plugged in: talkbox devices")
-        if parts.link.ready:
+        # A file does not wait for its turn to speak: it must not fall into the opening line.
+        if parts.link.ready and not parts.engine.opening(now):
             parts.sound.play_input()
         if self._once is not None:
             code = self._once.result(now, parts.sound.input_finished)

@@ -130,7 +130,9 @@ class Core:
             self.chats.kill(turn.chat_id)
         if self.uplink_open and not self.settings.server_turn:
             self.abandon_uplink()
-        if turn.kind is not Kind.PROLOGUE:
+        if turn.kind is Kind.PROLOGUE:
+            self.prologue_until = float("-inf")
+        else:
             self.emit(TurnOver(t, answered, reason))
 
     def drop_turn(

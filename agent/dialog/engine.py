@@ -12,6 +12,7 @@ from agent.dialog.actions import Action, State
 from agent.dialog.core import Core
 from agent.dialog.settings import DialogSettings
 from agent.dialog.states import Link
+from agent.dialog.turn import Kind
 
 Handler = Callable[[Core, Any], None]
 
@@ -97,6 +98,18 @@ class Engine:
     def stale_audio(self) -> int:
         """Packets of dead or unknown chats that were dropped, and of overfull waiting room."""
         return self._core.stale_audio + self._core.playback.held_dropped
+
+    def opening(self, t: float) -> bool:
+        """Whether the platform's opening line is awaited or sounds: what is said now is lost."""
+        core = self._core
+        expected = core.state is not State.MUTED and t < core.prologue_until
+        sounds = core.turn is not None and core.turn.kind is Kind.PROLOGUE
+        return core.settings.prologue and (expected or sounds or core.guard_until is not None)
+
+    def answers(self, chat_id: str) -> bool:
+        """Whether ``chat_id`` is the running turn's; what comes of any other is left over."""
+        turn = self._core.turn
+        return turn is not None and turn.chat_id == chat_id
 
     def handle(self, event: ev.Event) -> list[Action]:
         """What to do about ``event``, in this order."""

@@ -235,3 +235,70 @@ def test_no_token_appears_anywhere(tmp_path: Path) -> None:
         shown = talkbox("config", "--config", str(config), env=env).stdout
     written = box.log.read_text() + box.stream.read_text() + status + shown + command_line
     assert "canary" not in written
+
+
+@pytest.mark.parametrize("order", [("SIGHUP", "SIGTERM"), ("SIGTERM", "SIGHUP")])
+def test_an_end_beats_a_reload(tmp_path: Path, order: tuple[str, str]) -> None:
+    with emulator(tmp_path, ANSWER) as bases:
+        config = write_config(tmp_path, bases)
+        with agent(tmp_path, config, "--input", "null", "--output", "null") as box:
+            box.wait("state", state="idle")
+            for name in order:
+                box.process.send_signal(getattr(signal, name))
+                time.sleep(0.05)
+            assert box.process.wait(5) == 0
+    assert len(box.named("ready")) == 1
+
+
+def test_signals_at_any_moment_of_a_reload_are_obeyed(tmp_path: Path) -> None:
+    with emulator(tmp_path, ANSWER) as bases:
+        config = write_config(tmp_path, bases)
+        with agent(tmp_path, config, "--input", "null", "--output", "null") as box:
+            box.wait("state", state="idle")
+            for pause in (0.29, 0.31, 0.33, 0.3, 0.32):
+                box.process.send_signal(signal.SIGHUP)
+                time.sleep(pause)
+            assert box.process.poll() is None
+            assert box.stop() == 0
+    assert box.events[-1]["event"] == "exit"
+
+
+def test_the_text_of_an_answer_cut_short_is_not_told(tmp_path: Path) -> None:
+    with emulator(tmp_path, LONG) as bases:
+        config = write_config(tmp_path, bases)
+        with agent(tmp_path, config, "--input", "null", "--output", "null") as box:
+            box.wait("state", state="idle")
+            assert box.command("ask", "one").returncode == 0
+            box.wait("reply_text")
+            assert box.command("stop").returncode == 0
+            box.wait("state", state="idle")
+            wait_for(lambda: box.states()[-1] == "idle", 5)
+            time.sleep(0.5)
+            assert box.stop() == 0
+    names = [record["event"] for record in box.events]
+    assert "reply_text" not in names[names.index("interrupted") :]
+
+
+def test_the_microphone_can_be_opened_again_after_a_while(tmp_path: Path) -> None:
+    with emulator(tmp_path, ANSWER) as bases:
+        config = write_config(tmp_path, bases)
+        with agent(tmp_path, config, "--input", "null", "--output", "null") as box:
+            box.wait("state", state="idle")
+            time.sleep(2.2)
+            for _ in range(3):
+                assert box.command("mute").returncode == 0
+                assert box.command("unmute").returncode == 0
+            assert box.command("status").returncode == 0
+            assert box.stop() == 0
+
+
+def test_a_question_from_a_file_waits_for_the_opening_line(tmp_path: Path) -> None:
+    question = write_speech(tmp_path / "question.wav", lead=0.0)
+    script = ANSWER + '[bot]\nprologue = "Hello."\n'
+    with emulator(tmp_path, script) as bases:
+        config = write_config(tmp_path, bases, prologue=True)
+        command = ("--input", str(question), "--output", "null", "--once")
+        with agent(tmp_path, config, *command) as box:
+            assert box.process.wait(40) == 0, box.log.read_text()
+    assert len(box.named("reply_audio_end")) == 2
+    assert box.named("speech_start")[0]["t"] > box.named("reply_audio_end")[0]["t"]
