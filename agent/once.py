@@ -27,11 +27,14 @@ class Once:
         self._state = State.OFFLINE
         self._quiet_since: float | None = None
         self._ready = False
+        self._speech = False
 
     def event(self, event: Event) -> None:
         """Something reached the dialog engine."""
         if isinstance(event, ev.LinkReady):
             self._ready = True
+        elif isinstance(event, ev.SpeechStart):
+            self._speech = True
 
     def action(self, action: Action) -> None:
         """The dialog engine asked for something."""
@@ -73,6 +76,11 @@ class Once:
     def _no_answer(self) -> int:
         if self._last_reason:
             raise ServiceUnreachable(f"no answer came: {self._last_reason}")
+        if self._speech:
+            raise ServiceUnreachable(
+                "no answer came, because the speech in the input began no turn",
+                remedy='With conversation.turn = "push_to_talk" a turn needs the button.',
+            )
         raise ServiceUnreachable(
             "no answer came, because no speech was found in the input",
             remedy="Check its level, and conversation.min_speech_ms.",

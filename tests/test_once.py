@@ -72,3 +72,12 @@ def test_it_gives_up_after_some_failed_connections() -> None:
     error = ServiceUnreachable("nobody there")
     assert once.failed(error, 1) is None
     assert once.failed(error, ATTEMPTS) is error
+
+
+def test_speech_that_began_no_turn_is_another_reason() -> None:
+    once = Once(waits_for_file=True)
+    idle(once, 0.0)
+    once.event(ev.SpeechStart(0.5, 0.3))
+    assert once.result(1.0, True) is None
+    with pytest.raises(ServiceUnreachable, match="began no turn"):
+        once.result(1.1 + PATIENCE_S, True)

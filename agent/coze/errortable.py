@@ -59,7 +59,7 @@ _HOUR = 3600.0
 # Rate limits are counted per minute.
 _MINUTE = 60.0
 
-_LOGIN = "Log in again with: talkbox login"
+_LOGIN = "Give a valid one in TALKBOX_TOKEN"
 _ACCOUNT = "Settle or top up the account in the Coze console"
 _BOT = "Set coze.bot_id to a bot that this login may use"
 _WAIT = "It is tried again on its own"
