@@ -12,7 +12,7 @@ run:  ## set everything up, then hold a spoken conversation with the emulator an
 	@$(PY) -m agent.cli demo
 
 test: check  ## set everything up, then lint, type-check and run the whole test suite
-	@$(PY) -m pytest --durations=10
+	@$(PY) -m pytest -n 2 --dist loadfile --durations=10
 
 check:  ## ruff and mypy (strict), both clean
 	@scripts/setup test
