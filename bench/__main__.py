@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("loop_shape", "conversation")
+BENCHMARKS = ("loop_shape", "conversation", "emulator_load", "emulator_flood")
 
 
 def main() -> None:

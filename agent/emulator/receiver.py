@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 
 from agent.coze.frame import WireError
@@ -11,18 +12,22 @@ from agent.emulator.line import Line
 from agent.emulator.script import Switches
 from audio.errors import AudioError
 
+_TRUCE_S = 1.0
+
 
 class Receiver(ABC):
     """Takes the frames of one connection, one after the other.
 
     Whatever is wrong with a frame is answered by one ``error`` that carries it, and changes
-    nothing. ``refusals`` counts the refused frames since the last accepted one.
+    nothing. ``refusals`` counts the refused frames; an accepted one ends the count, unless a
+    refused one came in the second before it.
     """
 
     def __init__(self, line: Line, switches: Switches) -> None:
         self._line = line
         self._switches = switches
         self.refusals = 0
+        self._refused = 0.0
 
     async def receive(self, frame: str | bytes) -> None:
         """Handle one frame."""
@@ -33,7 +38,8 @@ class Receiver(ABC):
             if not event.id and self._switches.missing_ids == "refuse":
                 raise Refusal("invalid parameter: id is missing")
             await self._handle(event, frame)
-            self.refusals = 0
+            if self.refusals and asyncio.get_running_loop().time() - self._refused >= _TRUCE_S:
+                self.refusals = 0
         except WireError as error:
             await self._refuse(Refusal(f"invalid parameter: {error}"), frame)
         except Refusal as refusal:
@@ -59,6 +65,7 @@ class Receiver(ABC):
 
     async def _refuse(self, refusal: Refusal, frame: str | bytes) -> None:
         self.refusals += 1
+        self._refused = asyncio.get_running_loop().time()
         await self._line.refuse(refusal, frame)
 
     def _echoed(self, event: Uplink) -> str:

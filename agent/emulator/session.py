@@ -188,7 +188,9 @@ class ChatSession(Receiver):
 
     async def _listen(self, audio: bytes) -> None:
         self._listened = True
-        for found in self._listener.feed(audio):
+        for part, found in enumerate(self._listener.feed(audio)):
+            if part:
+                await asyncio.sleep(0)
             for heard in found:
                 match heard:
                     case Started():
@@ -198,7 +200,6 @@ class ChatSession(Receiver):
                     case Stopped():
                         await self._line.send(SpeechStopped())
                         self._hearing.put(heard, self._config["asr_config"])
-            await asyncio.sleep(0)
 
     async def _speech_started(self) -> None:
         keywords = self._keywords()

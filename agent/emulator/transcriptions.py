@@ -124,13 +124,14 @@ class TranscriptionsSession(Receiver):
         self._look()
         try:
             self._decoder.check(audio)
-            for piece in slices(audio, self._config["input_audio"]["codec"]):
+            for part, piece in enumerate(slices(audio, self._config["input_audio"]["codec"])):
+                if part:
+                    await asyncio.sleep(0)
                 samples = self._decoder.feed(piece)
                 if self._held + len(samples) > LONGEST_S * RATE:
                     raise Refusal(f"invalid audio: more than {LONGEST_S} s without a complete")
                 self._held += len(samples)
                 self._parts.append(samples)
-                await asyncio.sleep(0)
         except Refusal:
             if self._updated or self._switches.before_update != "ignore":
                 raise
