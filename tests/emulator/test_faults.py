@@ -17,6 +17,7 @@ from agent.emulator.fault import Fault
 from agent.emulator.faults import BUTTONS, Faults, Strike
 from agent.emulator.ids import Ids
 from agent.emulator.jitter import Network
+from agent.emulator.saboteur import Saboteur
 from agent.emulator.script import Script, Timing, load_script
 from agent.errors import ConfigError
 from tests.emulator.doubles import client, drive, fast_script, running
@@ -332,7 +333,7 @@ def test_a_trace_file_that_is_missing_is_told_at_the_start(tmp_path: Path) -> No
 
 def test_without_faults_frames_are_not_looked_at() -> None:
     service = faults()
-    saboteur = service.arrive("chat", "", "1")
+    saboteur: Saboteur = service.arrive("chat", "", "1")
     sent: list[str] = []
 
     class Socket:
