@@ -28,10 +28,10 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code; an error becomes one sentence on stderr."""
-    arguments = _parser().parse_args(argv)
-    _set_up_logging(arguments)
-    command: Command = arguments.command
     try:
+        arguments = _parser().parse_args(argv)
+        _set_up_logging(arguments)
+        command: Command = arguments.command
         return command(arguments)
     except TalkboxError as error:
         print(f"talkbox: {error}", file=sys.stderr)
@@ -177,14 +177,18 @@ def _load(arguments: argparse.Namespace) -> Any:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from agent.signals import Signals
+    from agent.signals import Signals, ignore
 
-    # From here on a signal is a polite end, though the rest takes a moment to load.
-    with Signals().caught():
-        from agent.daemon import Options, serve
+    try:
+        # From here on a signal is a polite end, though the rest takes a moment to load.
+        with Signals().caught():
+            from agent.daemon import Options, serve
 
-        options = Options(events=arguments.events, once=arguments.once)
-        return serve(lambda: _load(arguments), options)
+            options = Options(events=arguments.events, once=arguments.once)
+            return serve(lambda: _load(arguments), options)
+    finally:
+        # The exit code is settled; the interpreter takes a moment to fold up.
+        ignore()
 
 
 def _demo(arguments: argparse.Namespace) -> int:

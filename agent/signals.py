@@ -11,12 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from agent.errors import EXIT_OK
+
+_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def ignore() -> None:
+    """The process ends: nothing that comes from now on changes how. Needs the main thread."""
+    for signum in _CAUGHT:
+        signal.signal(signum, signal.SIG_IGN)
+
 
 class Signals:
     """What came: ``ending`` for SIGTERM or SIGINT, ``reload`` for SIGHUP.
 
     While ``starting``, which may take long in a sound driver, the first SIGTERM or SIGINT raises
-    ``KeyboardInterrupt``. Otherwise an end is under way or about to be looked for: it is noted.
+    ``SystemExit`` (a ``KeyboardInterrupt`` that crosses an ``exec`` on its way, as in the making of
+    a dataclass, kills the process at its end even if it was caught). Otherwise an end is under way
+    or about to be looked for: it is noted.
     """
 
     def __init__(self) -> None:
@@ -27,10 +39,7 @@ class Signals:
     @contextmanager
     def caught(self) -> Iterator[Signals]:
         """Catch them until the end of the block. Needs the main thread."""
-        before = {
-            signum: signal.signal(signum, self._noted)
-            for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
+        before = {signum: signal.signal(signum, self._noted) for signum in _CAUGHT}
         try:
             yield self
         finally:
@@ -43,4 +52,4 @@ class Signals:
             return
         again, self.ending = self.ending, True
         if self.starting and not again:
-            raise KeyboardInterrupt
+            raise SystemExit(EXIT_OK)

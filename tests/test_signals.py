@@ -6,14 +6,14 @@ import signal
 
 import pytest
 
-from agent.signals import Signals
+from agent.signals import Signals, ignore
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_the_start_is_broken_off_once(signum: signal.Signals) -> None:
     before = signal.getsignal(signum)
     with Signals().caught() as signals:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit):
             signal.raise_signal(signum)
         signal.raise_signal(signum)
     assert signals.ending
@@ -33,3 +33,11 @@ def test_a_reload_is_noted_and_kills_nobody() -> None:
         signal.raise_signal(signal.SIGHUP)
         assert signals.reload
         assert not signals.ending
+
+
+def test_at_the_very_end_nothing_matters() -> None:
+    with Signals().caught() as signals:
+        ignore()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    assert not signals.ending
