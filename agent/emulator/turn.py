@@ -177,6 +177,7 @@ class Turn:
     async def _answer(self, scripted: ScriptedAnswer | None) -> Message | None:
         """Text and sound; None where the quota ended it and that was told."""
         message, exhausted = None, None
+        lost = False
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._speech.run())
@@ -184,6 +185,10 @@ class Turn:
                 self._speech.finish()
         except* Exhausted as several:
             exhausted = several.exceptions[0]
+        except* ConnectionError:
+            lost = True
+        if lost:
+            raise ConnectionError("the client left")
         if not isinstance(exhausted, Exhausted):
             return message
         if self._service.script.switches.quota_mid_turn == "error":

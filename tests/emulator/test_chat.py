@@ -12,8 +12,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from agent.emulator.chat import is_int64
+from agent.emulator.line import Line
 from agent.emulator.server import Emulator
-from tests.emulator.doubles import client, drive, fast_script, running, types
+from agent.emulator.service import Service
+from agent.emulator.session import ChatSession
+from agent.emulator.tokens import Grant
+from tests.emulator.doubles import DoubleBrain, client, drive, fast_script, running, types
 
 
 async def refused(
@@ -268,3 +272,27 @@ def test_a_client_that_does_not_read_holds_up_nobody() -> None:
             deaf.socket.transport.abort()
 
     drive(body)
+
+
+def test_who_leaves_in_the_middle_of_sound_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        async def send(text: str) -> None:
+            if '"conversation.audio.delta"' in text:
+                raise ConnectionResetError("gone")
+
+        service = Service(DoubleBrain(), fast_script())
+        line = Line(send, service.ids, "log")
+        session = ChatSession(service, line, Grant("t", "default"), "1")
+        await session.receive(
+            '{"event_type":"conversation.message.create","data":'
+            '{"role":"user","content_type":"text","content":"hello"}}'
+        )
+        await asyncio.sleep(0.2)
+        [chat] = service.store.rows("SELECT status FROM chat")
+        assert chat["status"] == "canceled"
+        await session.close()
+        service.worker.close()
+        service.store.close()
+
+    drive(body)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
