@@ -25,6 +25,9 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 MAX_LINE = 65536
 MAX_CLIENTS = 8
 
+# sockaddr_un holds 108 bytes with the final zero (unix(7)); our name takes a slash and 21 of them.
+LONGEST = 107 - 22
+
 
 class Readers(Protocol):
     """What is needed of the loop."""
@@ -35,13 +38,16 @@ class Readers(Protocol):
 
 
 def directories(env: dict[str, str]) -> list[Path]:
-    """Where sockets may live, best first: the service's, the session's, the user's."""
+    """Where sockets may live, best first: the service's, the session's, the user's.
+
+    A directory whose path is too long for a socket's address is left out.
+    """
     places = [Path(p) for p in env.get("RUNTIME_DIRECTORY", "").split(":") if p]
     places.append(Path("/run/talkbox"))
     if env.get("XDG_RUNTIME_DIR"):
         places.append(Path(env["XDG_RUNTIME_DIR"]) / "talkbox")
     places.append(Path(f"/tmp/talkbox-{os.getuid()}"))
-    return list(dict.fromkeys(places))
+    return [place for place in dict.fromkeys(places) if len(os.fsencode(place)) <= LONGEST]
 
 
 def socket_name(config_path: Path | None) -> str:

@@ -144,3 +144,15 @@ def test_a_message_no_daemon_would_take_is_refused_before_it_is_sent(
 ) -> None:
     with pytest.raises(UsageError, match="too long"):
         request(tmp_path / "talkbox.toml", env, {"command": "ask", "value": "x" * 70_000})
+
+
+def test_a_directory_too_long_for_a_socket_is_passed_over(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    server = Served(tmp_path / "talkbox.toml", {"RUNTIME_DIRECTORY": str(deep)})
+    try:
+        assert server.server.path.parent != deep
+        answer = request(tmp_path / "talkbox.toml", {}, {"command": "x", "value": 1})
+        assert answer["echo"] == 1
+    finally:
+        server.stop()
