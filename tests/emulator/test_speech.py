@@ -52,7 +52,7 @@ def test_a_stop_stops_at_once_and_leaves_what_was_ready() -> None:
         assert len(frames) == sent
         late = speech.leftovers(2)
         assert len(late) == 2
-        assert late[0].audio != late[1].audio
+        assert late[0].data() != late[1].data()
         assert len(speech.leftovers(100)) > 5
         assert speech.leftovers(1) == []
 

@@ -1,6 +1,8 @@
 """What no source tells for sure: every switch of the sockets that is not tested with its module."""
 
 import asyncio
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from agent.emulator.audio_out import AudioEncoder
 from agent.emulator.config import Rules, default_config, merge
 from agent.emulator.fields import Refusal
+from agent.emulator.script import Switches, Timing
 from agent.emulator.tokens import Grant
 from tests.emulator.doubles import (
     PCM_IN,
@@ -27,6 +30,14 @@ from tests.emulator.test_audio_in import wav
 from tests.emulator.test_chat import refused
 
 VAD = {"input_audio": PCM_IN, "turn_detection": {"type": "server_vad"}}
+
+
+@pytest.mark.parametrize("table", [Switches, Timing])
+def test_every_key_is_documented(table: type[Switches | Timing]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
+    rows = {row.split("|")[1].strip() for row in text.splitlines() if row.startswith("| `")}
+    documented = {name.strip("` ") for row in rows for name in row.split(",")}
+    assert {field.name for field in fields(table)} <= documented
 
 
 async def error(talk: Client) -> str:
