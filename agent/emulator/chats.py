@@ -79,7 +79,7 @@ class Stream:
                 self.end()
 
     def end(self, *last: Told) -> None:
-        """Nothing follows, for now."""
+        """Nothing follows until it is taken up again."""
         reader, self._reader = self._reader, None
         if reader is not None:
             for told in (*last, None):
